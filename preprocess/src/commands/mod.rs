@@ -1,0 +1,1 @@
+//! Floor 5: the sub-commands, one file each.

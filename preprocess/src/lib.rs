@@ -1,0 +1,10 @@
+//! The offline half of SUW-Learn: data sets to masks, aligned objects, weak labels and shards. In floor order, ground first.
+
+// floor 0: nouns
+pub mod detected;
+// floor 1: arithmetic
+// floor 2: doors
+// floor 3: stages
+// floor 4: runs
+// floor 5: command line
+pub mod commands;

@@ -1,0 +1,8 @@
+//! The training half of SUW-Learn: shards to depth networks. In floor order, ground first.
+
+// floor 1: arithmetic
+// floor 2: doors
+// floor 3: stages
+// floor 4: runs
+// floor 5: command line
+pub mod commands;
