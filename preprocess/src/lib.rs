@@ -7,4 +7,5 @@ pub mod detected;
 // floor 3: stages
 // floor 4: runs
 // floor 5: command line
+pub mod cli;
 pub mod commands;

@@ -1,0 +1,45 @@
+//! Floor 5: the command line of `suw-preprocess`: sub-commands, one error chain, exit codes.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use suw_shared::exit::{Exit, Failure};
+
+use crate::commands;
+
+/// Prepares data for SUW-Learn: masks, objects aligned over three frames, weak labels, shards.
+#[derive(Parser)]
+#[command(name = "suw-preprocess", version, propagate_version = true, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the versions of the native libraries and the execution providers.
+    Doctor(commands::doctor::DoctorArgs),
+}
+
+/// Reads the arguments, runs one command, prints one error chain.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; clap knows which stream each goes to.
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return exit.into();
+        }
+    };
+    let ended = match &cli.command {
+        Command::Doctor(args) => commands::doctor::run(args),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("suw-preprocess: {error:#}");
+            error.downcast_ref::<Failure>().map_or(Exit::Failed, |failure| failure.exit).into()
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Floor 5: the program `suw-preprocess`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    suw_preprocess::cli::run()
+}
