@@ -1,0 +1,34 @@
+# The commands there are. Every one sets up what it needs; a second run fetches and rebuilds nothing.
+SHELL := /bin/bash
+PYTHON ?= python3
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help setup build demo test lint doctor test-env clean-demo
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## check the prerequisites, fetch the native libraries into .deps
+	@bash setup/check.sh
+	@$(PYTHON) setup/fetch.py
+
+build: setup ## both programs, in target/release
+	@cargo build --release --locked -p suw-preprocess -p suw-trainer
+
+demo: build ## render a street world, make shards, train, evaluate, write a page of pictures
+	@bash demo/run.sh
+
+test-env: setup
+	@$(PYTHON) setup/test_env.py
+
+test: build test-env ## every test
+	@SUW_REQUIRE_PYTHON=1 cargo test --release --locked --workspace
+
+lint: setup ## format, clippy, documentation; warnings are errors
+	@cargo fmt --all --check
+	@cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --workspace --no-deps --quiet
+
+doctor: build ## versions of the native libraries, execution providers, CUDA yes or no
+	@target/release/suw-preprocess doctor
+	@target/release/suw-trainer doctor
