@@ -1,6 +1,9 @@
 //! The training half of SUW-Learn: shards to depth networks. In floor order, ground first.
 
 // floor 1: arithmetic
+pub mod draw;
+pub mod metrics;
+pub mod sampler;
 // floor 2: doors
 // floor 3: stages
 // floor 4: runs

@@ -1,0 +1,4 @@
+//! Floor 1: the numbers papers report.
+
+pub mod depth;
+pub mod mean;
