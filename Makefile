@@ -13,7 +13,7 @@ setup: ## check the prerequisites, fetch the native libraries into .deps
 	@$(PYTHON) setup/fetch.py
 
 build: setup ## both programs, in target/release
-	@cargo build --release --locked -p suw-preprocess -p suw-trainer
+	@cargo build --release --locked --workspace
 
 demo: build ## render a street world, make shards, train, evaluate, write a page of pictures
 	@bash demo/run.sh

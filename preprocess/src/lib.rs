@@ -6,6 +6,8 @@ pub mod detected;
 // floor 2: doors
 // floor 3: stages
 // floor 4: runs
+pub mod progress;
 // floor 5: command line
 pub mod cli;
 pub mod commands;
+pub mod config;
