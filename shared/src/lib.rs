@@ -4,6 +4,7 @@
 pub mod camera;
 pub mod class;
 pub mod depth_map;
+pub mod depth_source;
 pub mod exit;
 pub mod image_size;
 pub mod object;

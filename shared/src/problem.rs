@@ -29,11 +29,15 @@ pub enum ProblemKind {
     InputChanged,
     /// A sample that breaks a rule of the shard format.
     SampleInvalid,
+    /// A folder of a data set that should hold frames and holds none.
+    SceneEmpty,
+    /// A frame that a split list names, or that its clip needs, and that is not there.
+    FrameMissing,
 }
 
 impl ProblemKind {
     /// All kinds, in the order of the schema.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ImageUnreadable,
         Self::ImageSize,
         Self::CalibrationUnreadable,
@@ -43,6 +47,8 @@ impl ProblemKind {
         Self::ModelFailed,
         Self::InputChanged,
         Self::SampleInvalid,
+        Self::SceneEmpty,
+        Self::FrameMissing,
     ];
 
     /// The kind as it is written in files.
@@ -57,6 +63,8 @@ impl ProblemKind {
             Self::ModelFailed => "model-failed",
             Self::InputChanged => "input-changed",
             Self::SampleInvalid => "sample-invalid",
+            Self::SceneEmpty => "scene-empty",
+            Self::FrameMissing => "frame-missing",
         }
     }
 }
