@@ -1,7 +1,10 @@
 //! The training half of SUW-Learn: shards to depth networks. In floor order, ground first.
 
 // floor 1: arithmetic
+pub mod augment;
+pub mod batch;
 pub mod draw;
+pub mod example;
 pub mod metrics;
 pub mod sampler;
 // floor 2: doors

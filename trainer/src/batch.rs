@@ -1,0 +1,191 @@
+//! Floor 1: collation: examples of one size to named tensors with fixed axes.
+//!
+//! `HostBatch` is made by reader threads from plain numbers; `Batch` is the same on the device of the networks.
+
+use suw_shared::image_size::ImageSize;
+use suw_shared::pair::Pair;
+use suw_shared::sample_key::SampleKey;
+use tch::{Device, Kind, Tensor};
+
+use crate::example::{Example, Frames};
+
+/// Several examples, joined; ready to go to a device.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostBatch {
+    keys: Vec<SampleKey>,
+    frames: Frames,
+    size: ImageSize,
+    image: Vec<u8>,
+    color: Vec<f32>,
+    depth: Vec<f32>,
+    intrinsics: Vec<f32>,
+    motion: Vec<f32>,
+    objects: Vec<u8>,
+    object_image: Vec<i64>,
+    object_index: Vec<i64>,
+    pairs: Vec<(i64, Pair)>,
+}
+
+/// One batch on a device. `F` is 3 for clips and 1 for target frames alone.
+#[derive(Debug)]
+pub struct Batch {
+    /// Which samples.
+    pub keys: Vec<SampleKey>,
+    /// Position of frame t along `F`.
+    pub target: i64,
+    /// `[N, F, 3, H, W]` in [0, 1], colors as stored: what the photometric loss compares.
+    pub frames: Tensor,
+    /// `[N, F, 3, H, W]` in [0, 1], colors changed: what the networks see, before normalization.
+    pub jittered: Tensor,
+    /// `[N, H, W]`; 0 = not measured.
+    pub depth: Tensor,
+    /// `[N, 3, 3]`; NaN = unknown.
+    pub intrinsics: Tensor,
+    /// `[N, 2, 4, 4]`, source_from_target of t-1 and t+1; NaN = unknown.
+    pub motion: Tensor,
+    /// `[N, 3, H, W]` u8 of clips; `None` without sources.
+    pub objects: Option<Tensor>,
+    /// `[M]` i64: the image of each chosen object.
+    pub object_image: Tensor,
+    /// `[M]` i64: its number in `objects`.
+    pub object_index: Tensor,
+    /// Image and pair, by rising image.
+    pub pairs: Vec<(i64, Pair)>,
+}
+
+/// Joins examples in their order.
+///
+/// # Panics
+/// If there is none, or their sizes differ.
+pub fn collate(examples: Vec<Example>, frames: Frames) -> HostBatch {
+    let size = examples.first().expect("invariant: a batch has at least one example").size;
+    let mut batch = HostBatch {
+        keys: Vec::with_capacity(examples.len()),
+        frames,
+        size,
+        image: Vec::with_capacity(examples.len() * frames.count() * 3 * size.area()),
+        color: Vec::new(),
+        depth: Vec::with_capacity(examples.len() * size.area()),
+        intrinsics: Vec::new(),
+        motion: Vec::new(),
+        objects: Vec::new(),
+        object_image: Vec::new(),
+        object_index: Vec::new(),
+        pairs: Vec::new(),
+    };
+    for (n, example) in examples.into_iter().enumerate() {
+        assert_eq!(example.size, size, "invariant: all pictures of a batch have one size");
+        batch.keys.push(example.key);
+        batch.image.extend_from_slice(&example.image);
+        batch.color.extend_from_slice(&example.color);
+        batch.depth.extend_from_slice(&example.depth);
+        batch.intrinsics.extend_from_slice(&example.intrinsics);
+        batch.motion.extend_from_slice(example.motion.as_flattened());
+        batch.objects.extend_from_slice(&example.objects);
+        batch.object_image.extend(example.object_list.iter().map(|_| n as i64));
+        batch.object_index.extend(example.object_list.iter().map(|&index| i64::from(index)));
+        batch.pairs.extend(example.pair.map(|pair| (n as i64, pair)));
+    }
+    batch
+}
+
+impl HostBatch {
+    /// Which samples, in order.
+    pub fn keys(&self) -> &[SampleKey] {
+        &self.keys
+    }
+
+    /// The batch as tensors on `device`.
+    pub fn to_device(&self, device: Device) -> Batch {
+        let n = self.keys.len() as i64;
+        let f = self.frames.count() as i64;
+        let (h, w) = (i64::from(self.size.height), i64::from(self.size.width));
+        let floats = |values: &[f32], shape: &[i64]| {
+            Tensor::from_slice(values).view(shape).to_device(device)
+        };
+        let bytes = Tensor::from_slice(&self.image).view([n, f, 3, h, w]).to_device(device);
+        let frames = bytes.to_kind(Kind::Float) / 255.0;
+        let jittered = change_colors(&frames, &floats(&self.color, &[n, 3, 4]));
+        let objects = (self.frames == Frames::Clip)
+            .then(|| Tensor::from_slice(&self.objects).view([n, 3, h, w]).to_device(device));
+        Batch {
+            keys: self.keys.clone(),
+            target: self.frames.target() as i64,
+            frames,
+            jittered,
+            depth: floats(&self.depth, &[n, h, w]),
+            intrinsics: floats(&self.intrinsics, &[n, 3, 3]),
+            motion: floats(&self.motion, &[n, 2, 4, 4]),
+            objects,
+            object_image: Tensor::from_slice(&self.object_image).to_device(device),
+            object_index: Tensor::from_slice(&self.object_index).to_device(device),
+            pairs: self.pairs.clone(),
+        }
+    }
+}
+
+/// One affine color map per image, the same for its frames, clamped to [0, 1].
+///
+/// # Shapes
+/// - `frames`: `[N, F, 3, H, W]`; `matrix`: `[N, 3, 4]`
+fn change_colors(frames: &Tensor, matrix: &Tensor) -> Tensor {
+    let shape = frames.size();
+    let n = shape[0];
+    let by_channel = frames.transpose(1, 2).reshape([n, 3, -1]); // [N, 3, F*H*W]
+    let offset = matrix.narrow(2, 3, 1); // [N, 3, 1]
+    let changed = matrix.narrow(2, 0, 3).matmul(&by_channel) + offset;
+    let shape = [n, 3, shape[1], shape[3], shape[4]];
+    changed.clamp(0.0, 1.0).view(shape).transpose(1, 2).contiguous()
+}
+
+#[cfg(test)]
+mod tests {
+    use suw_shared::pair::{Origin, PairKind, Rule};
+
+    use super::*;
+
+    fn example(value: u8, objects: Vec<u8>, pair: Option<Pair>) -> Example {
+        Example {
+            key: SampleKey::new(format!("a/{value}")).unwrap(),
+            size: ImageSize::new(2, 1),
+            image: vec![value; 18],
+            // Red is halved, green replaced by one half, blue left alone.
+            color: [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0, 0.0],
+            depth: vec![f32::from(value), 0.0],
+            intrinsics: [1.0; 9],
+            motion: [[0.0; 16], [1.0; 16]],
+            objects: vec![7; 6],
+            object_list: objects,
+            pair,
+        }
+    }
+
+    #[test]
+    fn tensors_have_the_stated_axes_and_values() {
+        let pair = Pair {
+            kind: PairKind::Pixel,
+            origin: Origin::SameClass,
+            rule: Rule::None,
+            size: 1,
+            far_y: 0,
+            far_x: 0,
+            near_y: 0,
+            near_x: 1,
+            far_class: 0,
+            near_class: 0,
+        };
+        let examples = vec![example(0, vec![], None), example(204, vec![3, 1], Some(pair))];
+        let batch = collate(examples, Frames::Clip).to_device(Device::Cpu);
+        assert_eq!(batch.frames.size(), [2, 3, 3, 1, 2]);
+        assert_eq!(batch.frames.double_value(&[1, 2, 0, 0, 1]), f64::from(0.8f32));
+        let second = batch.jittered.select(0, 1).select(0, 2).select(2, 1);
+        let colors = Vec::<f32>::try_from(second.flatten(0, -1)).unwrap();
+        assert_eq!(colors, [0.4, 0.5, 0.8]);
+        assert_eq!(batch.depth.size(), [2, 1, 2]);
+        assert_eq!(batch.motion.double_value(&[1, 1, 3, 3]), 1.0);
+        assert_eq!(batch.objects.unwrap().size(), [2, 3, 1, 2]);
+        assert_eq!(Vec::<i64>::try_from(batch.object_image).unwrap(), [1, 1]);
+        assert_eq!(Vec::<i64>::try_from(batch.object_index).unwrap(), [3, 1]);
+        assert_eq!(batch.pairs, [(1, pair)]);
+    }
+}
