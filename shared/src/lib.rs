@@ -3,6 +3,7 @@
 // floor 0: nouns
 pub mod camera;
 pub mod class;
+pub mod counts;
 pub mod depth_map;
 pub mod depth_source;
 pub mod exit;

@@ -1,4 +1,18 @@
-//! Floor 2: the shard format: one HDF5 file of samples.
+//! Floor 2: the shard format: one HDF5 file of samples. This file is the door; FORMAT.md is the prose.
+
+pub mod checks;
+mod chunk;
+pub mod error;
+pub mod header;
+mod native;
+mod rows;
+mod schema;
+mod writer;
+
+pub use checks::{CheckError, check_sample};
+pub use error::ShardError;
+pub use header::{Contents, DepthUnit, HeaderError, ShardHeader, shard_file_name};
+pub use writer::{EncodedSample, ShardSummary, ShardWriter};
 
 /// Version of the HDF5 library inside the program, e.g. `2.2.0`.
 pub fn hdf5_version() -> String {

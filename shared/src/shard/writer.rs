@@ -1,0 +1,428 @@
+//! Floor 2: samples in order to one HDF5 file. `finish(self)` is the only way to publish it.
+//!
+//! `EncodedSample::new` does the work (checks, shuffle, deflate) without HDF5, on any thread; the writer only places
+//! the finished bytes, under HDF5's one lock. Bytes of the file depend on nothing but header and samples.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use hdf5::file::LibraryVersion;
+use hdf5::filters::Filter;
+use hdf5::types::{TypeDescriptor, VarLenUnicode};
+use hdf5::{Dataset, Extent};
+
+use super::checks::{CheckError, check_sample};
+use super::chunk::{DEFLATE_LEVEL, deflate, shuffle};
+use super::error::ShardError;
+use super::header::ShardHeader;
+use super::schema::{self, FORMAT, ObjectSpec, Rows, Storage, VERSION};
+use super::{native, rows};
+use crate::counts::Counts;
+use crate::object::AlignedObject;
+use crate::pair::Pair;
+use crate::sample::{GtPoint, Sample};
+use crate::sample_key::SampleKey;
+use crate::{atomic_file, checksum};
+
+/// A checked sample as the bytes that a shard stores.
+#[derive(Clone, Debug)]
+pub struct EncodedSample {
+    key: SampleKey,
+    counts: Counts,
+    /// One chunk for each chunked dataset, in the order of the schema.
+    chunks: Vec<Vec<u8>>,
+    /// Rows of `/native_size`, `/native_window`, `/intrinsics` and `/pose`.
+    fixed: FixedRows,
+    // Kept as nouns: the `sample` column is known only when the sample is pushed.
+    objects: Vec<AlignedObject>,
+    pairs: Vec<Pair>,
+    gt: Vec<GtPoint>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct FixedRows {
+    native_size: Vec<u8>,
+    native_window: Vec<u8>,
+    intrinsics: Vec<u8>,
+    pose: Vec<u8>,
+}
+
+/// A published shard, as the manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardSummary {
+    /// File name without folder.
+    pub file: String,
+    /// N.
+    pub samples: u64,
+    /// Length of the file.
+    pub bytes: u64,
+    /// BLAKE3 of the file.
+    pub blake3: String,
+    /// Objects and pairs in it.
+    pub counts: Counts,
+}
+
+impl EncodedSample {
+    /// Checks the sample against every rule of the format and makes its stored bytes.
+    pub fn new(sample: Sample, header: &ShardHeader) -> Result<Self, CheckError> {
+        check_sample(&sample, header)?;
+        let counts = Counts::of(&sample);
+        let fixed = FixedRows {
+            native_size: shorts(&[sample.native_size.height, sample.native_size.width]),
+            native_window: shorts(&[
+                sample.native_window.y,
+                sample.native_window.x,
+                sample.native_window.height,
+                sample.native_window.width,
+            ]),
+            intrinsics: floats(sample.intrinsics.iter().flatten()),
+            pose: floats(sample.pose.iter().flatten().flatten()),
+        };
+        let (map, movable, objects) = match sample.objects {
+            Some(objects) => (Some(objects.map), Some(objects.movable), objects.rows),
+            None => (None, None, Vec::new()),
+        };
+        let packed = |bytes: Vec<u8>| deflate(&bytes);
+        let chunks = [
+            Some(sample.image),
+            sample.depth.map(|depth| deflate(&shuffle(&floats(&depth), 4))),
+            sample.semantic.map(packed),
+            map.map(packed),
+            movable.map(packed),
+            sample
+                .ordinal
+                .map(|map| packed(map.iter().map(|value| value.cast_unsigned()).collect())),
+        ];
+        Ok(Self {
+            key: sample.key,
+            counts,
+            chunks: chunks.into_iter().flatten().collect(),
+            fixed,
+            objects,
+            pairs: sample.pairs.unwrap_or_default(),
+            gt: sample.gt.unwrap_or_default(),
+        })
+    }
+
+    /// Its key.
+    pub fn key(&self) -> &SampleKey {
+        &self.key
+    }
+
+    /// Its objects and pairs.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+/// One shard in the making. Dropping it deletes what was written.
+#[derive(Debug)]
+pub struct ShardWriter {
+    path: PathBuf,
+    header: ShardHeader,
+    capacity: usize,
+    /// Made with the first sample.
+    open: Option<OpenFile>,
+    keys: Vec<SampleKey>,
+    counts: Counts,
+    fixed: FixedRows,
+    objects: Table,
+    pairs: Table,
+    gt: Table,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    file: hdf5::File,
+    chunked: Vec<Dataset>,
+}
+
+#[derive(Debug)]
+struct Table {
+    bytes: Vec<u8>,
+    starts: Vec<u64>,
+    rows: u64,
+}
+
+impl Table {
+    fn new() -> Self {
+        Self { bytes: Vec::new(), starts: vec![0], rows: 0 }
+    }
+
+    fn end_sample(&mut self, rows: usize) {
+        self.rows += rows as u64;
+        self.starts.push(self.rows);
+    }
+}
+
+impl ShardWriter {
+    /// A writer for `path`, which appears only with `finish`. `capacity` is how many samples the plan assigns to this
+    /// shard; more are refused, fewer are fine.
+    pub fn create(path: &Path, header: &ShardHeader, capacity: usize) -> Result<Self, ShardError> {
+        header
+            .check()
+            .map_err(|error| ShardError::header(path, error.what, error.expected, error.got))?;
+        Ok(Self {
+            path: path.to_owned(),
+            header: header.clone(),
+            capacity,
+            open: None,
+            keys: Vec::new(),
+            counts: Counts::default(),
+            fixed: FixedRows::default(),
+            objects: Table::new(),
+            pairs: Table::new(),
+            gt: Table::new(),
+        })
+    }
+
+    /// Checks, encodes and adds a sample.
+    pub fn push(&mut self, sample: Sample) -> Result<(), ShardError> {
+        let index = self.keys.len();
+        let encoded = EncodedSample::new(sample, &self.header)
+            .map_err(|source| ShardError::Sample { path: self.path.clone(), index, source })?;
+        self.push_encoded(encoded)
+    }
+
+    /// Adds a sample that was encoded with the same header. Keys must rise.
+    pub fn push_encoded(&mut self, sample: EncodedSample) -> Result<(), ShardError> {
+        let index = self.keys.len();
+        if index >= self.capacity {
+            return Err(ShardError::Index {
+                path: self.path.clone(),
+                index,
+                samples: self.capacity,
+            });
+        }
+        if let Some(previous) = self.keys.last().filter(|previous| **previous >= sample.key) {
+            return Err(ShardError::Order {
+                path: self.path.clone(),
+                key: sample.key.to_string(),
+                previous: previous.to_string(),
+            });
+        }
+        if self.open.is_none() {
+            self.open = Some(create_file(&self.path, &self.header)?);
+        }
+        let open = self.open.as_ref().expect("invariant: opened above");
+        assert_eq!(open.chunked.len(), sample.chunks.len(), "invariant: encoded with this header");
+        for (dataset, bytes) in open.chunked.iter().zip(&sample.chunks) {
+            append_chunk(dataset, index, bytes)
+                .map_err(ShardError::hdf5(format!("write {:?} to", dataset.name()), &self.path))?;
+        }
+        let number = u32::try_from(index).expect("invariant: a shard has less than 2^32 samples");
+        for object in &sample.objects {
+            rows::push_object(&mut self.objects.bytes, number, object);
+        }
+        self.objects.end_sample(sample.objects.len());
+        for pair in &sample.pairs {
+            rows::push_pair(&mut self.pairs.bytes, number, pair);
+        }
+        self.pairs.end_sample(sample.pairs.len());
+        for point in &sample.gt {
+            rows::push_gt(&mut self.gt.bytes, point);
+        }
+        self.gt.end_sample(sample.gt.len());
+        self.fixed.native_size.extend(&sample.fixed.native_size);
+        self.fixed.native_window.extend(&sample.fixed.native_window);
+        self.fixed.intrinsics.extend(&sample.fixed.intrinsics);
+        self.fixed.pose.extend(&sample.fixed.pose);
+        self.counts.add(&sample.counts);
+        self.keys.push(sample.key);
+        Ok(())
+    }
+
+    /// How many samples were added.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Writes the tables, syncs and publishes the file; `None` and no file when there are no samples.
+    pub fn finish(mut self) -> Result<Option<ShardSummary>, ShardError> {
+        let Some(open) = self.open.take() else { return Ok(None) };
+        let unfinished = atomic_file::unfinished_path(&self.path);
+        let finished = self.finish_file(open, &unfinished);
+        if finished.is_err() {
+            // The first error is the one that matters.
+            let _ = fs::remove_file(&unfinished);
+        }
+        finished.map(Some)
+    }
+
+    fn finish_file(&self, open: OpenFile, unfinished: &Path) -> Result<ShardSummary, ShardError> {
+        let OpenFile { file, chunked } = open;
+        drop(chunked);
+        write_attributes(&file, &self.header, self.keys.len())
+            .map_err(ShardError::hdf5("write attributes of", &self.path))?;
+        for spec in schema::objects(&self.header) {
+            if spec.storage == Storage::Contiguous {
+                self.write_table(&file, &spec)
+                    .map_err(ShardError::hdf5(format!("write {:?} to", spec.name), &self.path))?;
+            }
+        }
+        file.close().map_err(ShardError::hdf5("close", &self.path))?;
+        let written = File::open(unfinished)
+            .and_then(|file| file.sync_all().and_then(|()| file.metadata()))
+            .map_err(ShardError::io("sync", &self.path))?;
+        let blake3 = checksum::blake3_of_file(unfinished)
+            .map_err(ShardError::io("read back", &self.path))?;
+        atomic_file::publish(unfinished, &self.path)
+            .map_err(ShardError::io("publish", &self.path))?;
+        let name = self.path.file_name().unwrap_or_default();
+        Ok(ShardSummary {
+            file: name.to_string_lossy().into_owned(),
+            samples: self.keys.len() as u64,
+            bytes: written.len(),
+            blake3,
+            counts: self.counts,
+        })
+    }
+
+    fn write_table(&self, file: &hdf5::File, spec: &ObjectSpec) -> hdf5::Result<()> {
+        let starts: Vec<u8>;
+        let keys: Vec<u8>;
+        let key_bytes = self.keys.iter().map(|key| key.as_str().len()).max().unwrap_or(1);
+        let bytes = match spec.name {
+            "key" => {
+                keys = self.keys.iter().flat_map(|key| padded(key.as_str(), key_bytes)).collect();
+                &keys
+            }
+            "native_size" => &self.fixed.native_size,
+            "native_window" => &self.fixed.native_window,
+            "intrinsics" => &self.fixed.intrinsics,
+            "pose" => &self.fixed.pose,
+            "object" => &self.objects.bytes,
+            "pair" => &self.pairs.bytes,
+            "gt" => &self.gt.bytes,
+            name => {
+                let table = match name {
+                    "object_start" => &self.objects,
+                    "pair_start" => &self.pairs,
+                    _ => &self.gt,
+                };
+                starts = table.starts.iter().flat_map(|start| start.to_le_bytes()).collect();
+                &starts
+            }
+        };
+        let element = spec.element.clone().unwrap_or(TypeDescriptor::FixedAscii(key_bytes));
+        let n_rows = match spec.rows {
+            Rows::Samples => self.keys.len(),
+            Rows::Starts => self.keys.len() + 1,
+            Rows::Table => bytes.len() / element.size(),
+        };
+        let shape: Vec<usize> = std::iter::once(n_rows).chain(spec.tail.iter().copied()).collect();
+        let dataset = file
+            .new_dataset_builder()
+            .empty_as(element)
+            .packed(true)
+            .shape(shape)
+            .no_chunk()
+            .obj_track_times(false)
+            .create(spec.name)?;
+        native::write_all(&dataset, bytes)
+    }
+}
+
+impl Drop for ShardWriter {
+    fn drop(&mut self) {
+        if let Some(open) = self.open.take() {
+            drop(open);
+            // Nothing is published; a left-over would be cleaned up by the next run.
+            let _ = fs::remove_file(atomic_file::unfinished_path(&self.path));
+        }
+    }
+}
+
+fn create_file(path: &Path, header: &ShardHeader) -> Result<OpenFile, ShardError> {
+    let make = || -> hdf5::Result<OpenFile> {
+        let file = hdf5::File::with_options()
+            // Version 1.8 of the format: superblock 2, readable everywhere, no time stamps needed.
+            .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V18, LibraryVersion::V18))
+            .with_fcpl(|fcpl| fcpl.obj_track_times(false))
+            .create(atomic_file::unfinished_path(path))?;
+        let mut chunked = Vec::new();
+        for spec in schema::objects(header) {
+            if spec.storage != Storage::Contiguous {
+                chunked.push(create_chunked(&file, &spec)?);
+            }
+        }
+        Ok(OpenFile { file, chunked })
+    };
+    make().map_err(ShardError::hdf5("create", path))
+}
+
+fn create_chunked(file: &hdf5::File, spec: &ObjectSpec) -> hdf5::Result<Dataset> {
+    let element = spec.element.clone().expect("invariant: only keys have a length of their own");
+    // N is known at the end, so the first axis grows.
+    let extents: Vec<Extent> =
+        std::iter::once(Extent::resizable(0)).chain(spec.tail.iter().map(Extent::from)).collect();
+    let chunk: Vec<usize> = std::iter::once(1).chain(spec.tail.iter().copied()).collect();
+    let mut builder = file
+        .new_dataset_builder()
+        .empty_as(element)
+        .shape(extents)
+        .chunk(chunk)
+        .obj_track_times(false);
+    if spec.storage == Storage::DeflatedChunks {
+        builder = builder.set_filters(&[Filter::shuffle(), Filter::deflate(DEFLATE_LEVEL)]);
+    }
+    builder.create(spec.name)
+}
+
+fn append_chunk(dataset: &Dataset, index: usize, bytes: &[u8]) -> hdf5::Result<()> {
+    let mut shape = dataset.shape();
+    shape[0] = index + 1;
+    dataset.resize(shape)?;
+    let mut offset = vec![0; dataset.ndim()];
+    offset[0] = index as u64;
+    native::write_chunk(dataset, &offset, bytes)
+}
+
+fn write_attributes(file: &hdf5::File, header: &ShardHeader, n_samples: usize) -> hdf5::Result<()> {
+    let text = |name: &str, value: &str| -> hdf5::Result<()> {
+        let value: VarLenUnicode = value
+            .parse()
+            .map_err(|error| hdf5::Error::from(format!("attribute {name:?}: {error}")))?;
+        file.new_attr::<VarLenUnicode>().create(name)?.write_scalar(&value)
+    };
+    let number = |name: &str, value: u32| -> hdf5::Result<()> {
+        file.new_attr::<u32>().create(name)?.write_scalar(&value)
+    };
+    text("format", FORMAT)?;
+    number("version", VERSION)?;
+    text("dataset", &header.dataset)?;
+    text("split", &header.split)?;
+    number("samples", u32::try_from(n_samples).expect("invariant: less than 2^32 samples"))?;
+    number("frames", header.frames)?;
+    number("stride", header.stride)?;
+    number("height", header.size.height)?;
+    number("width", header.size.width)?;
+    text("depth_unit", header.depth_unit.name())?;
+    text("depth_source", header.depth_source.name())?;
+    text("gt_source", header.gt_source.name())?;
+    text("provenance", &header.provenance)
+}
+
+fn padded(key: &str, length: usize) -> Vec<u8> {
+    let mut bytes = key.as_bytes().to_vec();
+    bytes.resize(length, 0);
+    bytes
+}
+
+fn floats<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u8> {
+    values.into_iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+fn shorts(values: &[u32]) -> Vec<u8> {
+    values
+        .iter()
+        .flat_map(|value| {
+            u16::try_from(*value).expect("invariant: checked to fit 16 bits").to_le_bytes()
+        })
+        .collect()
+}
