@@ -3,11 +3,17 @@
 // floor 1: arithmetic
 pub mod augment;
 pub mod batch;
+pub mod crc32c;
 pub mod draw;
 pub mod example;
 pub mod metrics;
 pub mod sampler;
 // floor 2: doors
+pub mod checkpoint;
+pub mod device;
+pub mod picture_file;
+pub mod run_log;
+pub mod tensorboard;
 // floor 3: stages
 // floor 4: runs
 // floor 5: command line

@@ -1,0 +1,433 @@
+//! Floor 2: checkpoints: `step-00001234/{model.safetensors, optimizer.safetensors, state.json}`, published as a whole folder.
+//!
+//! `state.json` holds the digest of the other two, so damage is detected before a tensor is used. `latest` and `best` are
+//! symbolic links beside the `checkpoints` folder, replaced in one step after the folder they name is complete.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use suw_shared::{atomic_file, checksum};
+use tch::{TchError, Tensor};
+
+/// Weights and running statistics.
+pub const MODEL_FILE: &str = "model.safetensors";
+/// Moments of the optimizer.
+pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
+/// Everything else.
+pub const STATE_FILE: &str = "state.json";
+
+const FORMAT: &str = "suw-checkpoint";
+const VERSION: u32 = 1;
+
+/// What is wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// There is none.
+    #[error(
+        "cannot open checkpoint {path:?}: no {STATE_FILE} in it; expected a folder such as runs/demo/best"
+    )]
+    Missing {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// The file system says no.
+    #[error("cannot {verb} checkpoint {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A tensor file cannot be written.
+    #[error("cannot write checkpoint {path:?}: {source}")]
+    Tensors {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: TchError,
+    },
+    /// A file is not what `state.json` says, or cannot be understood.
+    #[error("cannot use checkpoint {path:?}: {message}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Expected, got.
+        message: String,
+    },
+    /// It belongs to another network.
+    #[error("cannot load checkpoint {path:?}: {message}")]
+    OtherNetwork {
+        /// Which folder.
+        path: PathBuf,
+        /// Expected, got.
+        message: String,
+    },
+}
+
+/// `state.json`. The file digests are filled in by `save`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckpointState {
+    /// Always `suw-checkpoint`.
+    pub format: String,
+    /// Always 1.
+    pub version: u32,
+    /// Version of the program that wrote it.
+    pub tool_version: String,
+    /// `encoder-decoder` or `hourglass`.
+    pub network: String,
+    /// Nearest depth of the bins, metres.
+    pub alpha: f64,
+    /// Farthest depth of the bins, metres.
+    pub beta: f64,
+    /// Number of bins.
+    pub bins: i64,
+    /// Rows of the network's input.
+    pub height: u32,
+    /// Columns of the network's input.
+    pub width: u32,
+    /// Network pixels per native pixel in the training data, along x and y.
+    pub scale: [f64; 2],
+    /// Switches of the depth network, as in the configuration.
+    pub network_options: BTreeMap<String, String>,
+    /// Switches of the pose network; absent where there is none.
+    pub pose_options: Option<BTreeMap<String, String>>,
+    /// Epoch of the next batch, from 0.
+    pub epoch: u32,
+    /// Next batch in that epoch, from 0: the position in the sampler's order.
+    pub batch: u64,
+    /// Updates made.
+    pub step: u64,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Digest of the resolved configuration and the training data.
+    pub config_fingerprint: String,
+    /// Best validation so far.
+    pub best: Option<BestSoFar>,
+    /// The other files.
+    pub files: BTreeMap<String, FileDigest>,
+}
+
+/// The validation that `best` points to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BestSoFar {
+    /// Mean absolute relative error.
+    pub abs_rel: f64,
+    /// Its step.
+    pub step: u64,
+}
+
+/// What a file must be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileDigest {
+    /// Length.
+    pub bytes: u64,
+    /// BLAKE3, hex.
+    pub blake3: String,
+}
+
+/// Named tensors, sorted by name.
+pub type NamedTensors = Vec<(String, Tensor)>;
+
+/// A checkpoint whose files were found whole.
+#[derive(Debug)]
+pub struct Checkpoint {
+    folder: PathBuf,
+    state: CheckpointState,
+}
+
+impl CheckpointState {
+    /// The two fields that never change.
+    pub fn identity() -> (String, u32) {
+        (FORMAT.to_owned(), VERSION)
+    }
+}
+
+/// Publishes `checkpoints/step-N` and returns it; a folder of the same step is replaced.
+pub fn save(
+    checkpoints: &Path,
+    model: &[(String, Tensor)],
+    optimizer: &[(String, Tensor)],
+    state: &CheckpointState,
+) -> Result<PathBuf, CheckpointError> {
+    let folder = checkpoints.join(folder_name(state.step));
+    let unfinished = atomic_file::unfinished_path(&folder);
+    let io_error = |source| CheckpointError::Io { verb: "write", path: folder.clone(), source };
+    fs::create_dir_all(checkpoints).map_err(io_error)?;
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(io_error)?;
+    }
+    fs::create_dir(&unfinished).map_err(io_error)?;
+    let mut state = state.clone();
+    state.files.clear();
+    for (name, tensors) in [(MODEL_FILE, model), (OPTIMIZER_FILE, optimizer)] {
+        let path = unfinished.join(name);
+        Tensor::write_safetensors(tensors, &path)
+            .map_err(|source| CheckpointError::Tensors { path: path.clone(), source })?;
+        let file = File::open(&path).map_err(io_error)?;
+        file.sync_all().map_err(io_error)?;
+        let bytes = file.metadata().map_err(io_error)?.len();
+        let blake3 = checksum::blake3_of_file(&path).map_err(io_error)?;
+        state.files.insert(name.to_owned(), FileDigest { bytes, blake3 });
+    }
+    let text = format!(
+        "{}\n",
+        serde_json::to_string_pretty(&state).expect("invariant: the state is plain JSON")
+    );
+    atomic_file::write(&unfinished.join(STATE_FILE), text.as_bytes()).map_err(io_error)?;
+    if folder.exists() {
+        // A folder cannot be renamed onto another; the old one leaves under a name that the next run cleans up.
+        let old = checkpoints.join(format!(".old-{}{}", state.step, atomic_file::UNFINISHED));
+        fs::rename(&folder, &old).map_err(io_error)?;
+        atomic_file::publish(&unfinished, &folder).map_err(io_error)?;
+        fs::remove_dir_all(&old).map_err(io_error)?;
+    } else {
+        atomic_file::publish(&unfinished, &folder).map_err(io_error)?;
+    }
+    Ok(folder)
+}
+
+/// Lets `RUN/name` point to a checkpoint of that run.
+pub fn point(run_dir: &Path, name: &str, step: u64) -> Result<(), CheckpointError> {
+    let link = run_dir.join(name);
+    let io_error = |source| CheckpointError::Io { verb: "point to", path: link.clone(), source };
+    let unfinished = atomic_file::unfinished_path(&link);
+    if unfinished.symlink_metadata().is_ok() {
+        fs::remove_file(&unfinished).map_err(io_error)?;
+    }
+    let target = Path::new("checkpoints").join(folder_name(step));
+    std::os::unix::fs::symlink(target, &unfinished).map_err(io_error)?;
+    atomic_file::publish(&unfinished, &link).map_err(io_error)
+}
+
+/// Deletes the oldest checkpoints of a run until `n_keep` are left; those in `protected` stay and do not count.
+pub fn remove_old(
+    checkpoints: &Path,
+    n_keep: usize,
+    protected: &[u64],
+) -> Result<(), CheckpointError> {
+    let io_error = |source| CheckpointError::Io {
+        verb: "remove an old",
+        path: checkpoints.to_owned(),
+        source,
+    };
+    let mut steps = Vec::new();
+    for entry in fs::read_dir(checkpoints).map_err(io_error)? {
+        let name = entry.map_err(io_error)?.file_name();
+        let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok());
+        steps.extend(step.filter(|step| !protected.contains(step)));
+    }
+    steps.sort_unstable();
+    let n_remove = steps.len().saturating_sub(n_keep);
+    for step in &steps[..n_remove] {
+        fs::remove_dir_all(checkpoints.join(folder_name(*step))).map_err(io_error)?;
+    }
+    Ok(())
+}
+
+/// Opens a checkpoint and compares every file with its digest.
+pub fn open(folder: &Path) -> Result<Checkpoint, CheckpointError> {
+    let path = folder.join(STATE_FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(CheckpointError::Missing { path: folder.to_owned() });
+        }
+        Err(source) => return Err(CheckpointError::Io { verb: "read", path, source }),
+    };
+    let damaged = |path: PathBuf, message: String| CheckpointError::Damaged { path, message };
+    let state: CheckpointState =
+        serde_json::from_str(&text).map_err(|error| damaged(path.clone(), error.to_string()))?;
+    if (state.format.as_str(), state.version) != (FORMAT, VERSION) {
+        let message = format!(
+            "expected format {FORMAT:?} version {VERSION}, got {:?} version {}",
+            state.format, state.version
+        );
+        return Err(damaged(path, message));
+    }
+    for name in [MODEL_FILE, OPTIMIZER_FILE] {
+        let file = folder.join(name);
+        let Some(expected) = state.files.get(name) else {
+            return Err(damaged(path, format!("expected a digest of {name}, got none")));
+        };
+        let got = checksum::blake3_of_file(&file)
+            .map_err(|error| damaged(file.clone(), error.to_string()))?;
+        if got != expected.blake3 {
+            let message = format!("expected blake3 {}, got {got}", expected.blake3);
+            return Err(damaged(file, message));
+        }
+    }
+    Ok(Checkpoint { folder: folder.to_owned(), state })
+}
+
+impl Checkpoint {
+    /// `state.json`.
+    pub fn state(&self) -> &CheckpointState {
+        &self.state
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Weights and running statistics.
+    pub fn model(&self) -> Result<NamedTensors, CheckpointError> {
+        self.tensors(MODEL_FILE)
+    }
+
+    /// Moments of the optimizer.
+    pub fn optimizer(&self) -> Result<NamedTensors, CheckpointError> {
+        self.tensors(OPTIMIZER_FILE)
+    }
+
+    /// Copies the weights into the variables of a network. Names in the file that the network lacks are passed over where
+    /// `optional` says so (a pose network is of no use when depth is evaluated).
+    pub fn load_into(
+        &self,
+        variables: &BTreeMap<String, Tensor>,
+        optional: impl Fn(&str) -> bool,
+    ) -> Result<(), CheckpointError> {
+        let other = |message| CheckpointError::OtherNetwork { path: self.folder.clone(), message };
+        let mut stored: BTreeMap<String, Tensor> = self.model()?.into_iter().collect();
+        for (name, variable) in variables {
+            let Some(tensor) = stored.remove(name) else {
+                return Err(other(format!("expected tensor {name:?}, got none of that name")));
+            };
+            if tensor.size() != variable.size() {
+                let (expected, got) = (variable.size(), tensor.size());
+                return Err(other(format!("tensor {name:?}: expected {expected:?}, got {got:?}")));
+            }
+            let mut target = variable.shallow_clone();
+            tch::no_grad(|| target.copy_(&tensor));
+        }
+        match stored.keys().find(|name| !optional(name)) {
+            Some(name) => {
+                Err(other(format!("expected no tensor {name:?} in this network, got one")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn tensors(&self, name: &str) -> Result<NamedTensors, CheckpointError> {
+        let path = self.folder.join(name);
+        let mut tensors = Tensor::read_safetensors(&path).map_err(|error| {
+            CheckpointError::Damaged { path: path.clone(), message: error.to_string() }
+        })?;
+        tensors.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(tensors)
+    }
+}
+
+fn folder_name(step: u64) -> String {
+    format!("step-{step:08}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(step: u64) -> CheckpointState {
+        let (format, version) = CheckpointState::identity();
+        CheckpointState {
+            format,
+            version,
+            tool_version: "0".to_owned(),
+            network: "encoder-decoder".to_owned(),
+            alpha: 1.0,
+            beta: 83.0,
+            bins: 8,
+            height: 32,
+            width: 64,
+            scale: [1.0, 1.0],
+            network_options: BTreeMap::new(),
+            pose_options: None,
+            epoch: 1,
+            batch: 2,
+            step,
+            seed: 3,
+            config_fingerprint: "abc".to_owned(),
+            best: Some(BestSoFar { abs_rel: 0.25, step: 1 }),
+            files: BTreeMap::new(),
+        }
+    }
+
+    fn tensors(values: &[f32]) -> NamedTensors {
+        vec![("a.weight".to_owned(), Tensor::from_slice(values))]
+    }
+
+    #[test]
+    fn a_checkpoint_comes_back_and_links_follow() {
+        let run = tempfile::tempdir().unwrap();
+        let checkpoints = run.path().join("checkpoints");
+        for (step, value) in [(5, 1.0), (5, 2.0)] {
+            save(&checkpoints, &tensors(&[value, 0.5]), &tensors(&[9.0]), &state(step)).unwrap();
+        }
+        point(run.path(), "latest", 4).unwrap();
+        point(run.path(), "latest", 5).unwrap();
+        let opened = open(&run.path().join("latest")).unwrap();
+        assert_eq!(opened.state().best, state(5).best);
+        let target = BTreeMap::from([("a.weight".to_owned(), Tensor::from_slice(&[0f32, 0.0]))]);
+        opened.load_into(&target, |_| false).unwrap();
+        assert_eq!(Vec::<f32>::try_from(&target["a.weight"]).unwrap(), [2.0, 0.5]);
+        assert_eq!(opened.optimizer().unwrap()[0].1.double_value(&[0]), 9.0);
+        assert_eq!(fs::read_dir(&checkpoints).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_changed_bit_in_any_file_is_noticed() {
+        let run = tempfile::tempdir().unwrap();
+        let folder = save(run.path(), &tensors(&[1.0]), &tensors(&[2.0]), &state(1)).unwrap();
+        for name in [MODEL_FILE, OPTIMIZER_FILE] {
+            let path = folder.join(name);
+            let whole = fs::read(&path).unwrap();
+            let mut bytes = whole.clone();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            let error = open(&folder).unwrap_err();
+            assert!(matches!(&error, CheckpointError::Damaged { path: p, .. } if *p == path));
+            fs::write(&path, &whole).unwrap();
+        }
+        fs::write(folder.join(STATE_FILE), "{").unwrap();
+        assert!(matches!(open(&folder), Err(CheckpointError::Damaged { .. })));
+        assert!(matches!(open(run.path()), Err(CheckpointError::Missing { .. })));
+    }
+
+    #[test]
+    fn other_names_and_shapes_are_refused() {
+        let run = tempfile::tempdir().unwrap();
+        let folder = save(run.path(), &tensors(&[1.0]), &[], &state(1)).unwrap();
+        let opened = open(&folder).unwrap();
+        let variables = |name: &str, n: usize| {
+            BTreeMap::from([(name.to_owned(), Tensor::from_slice(&vec![0f32; n]))])
+        };
+        for (name, n) in [("b.weight", 1), ("a.weight", 2)] {
+            let error = opened.load_into(&variables(name, n), |_| true).unwrap_err();
+            assert!(error.to_string().contains(name), "{error}");
+        }
+        assert!(opened.load_into(&BTreeMap::new(), |_| false).is_err());
+        assert!(opened.load_into(&BTreeMap::new(), |name| name.starts_with("a.")).is_ok());
+    }
+
+    #[test]
+    fn old_ones_go_and_protected_ones_stay() {
+        let run = tempfile::tempdir().unwrap();
+        for step in [1, 2, 3, 4] {
+            save(run.path(), &[], &[], &state(step)).unwrap();
+        }
+        remove_old(run.path(), 2, &[1]).unwrap();
+        let mut left: Vec<String> = fs::read_dir(run.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["step-00000001", "step-00000003", "step-00000004"]);
+    }
+}
