@@ -176,7 +176,9 @@ impl RunConfig {
     fn check(&self) -> Result<(), String> {
         let size = self.image_size()?;
         if size.width % 4 != 0 || size.height % 4 != 0 {
-            return Err(format!("size = \"{size}\": expected multiples of 4 (the network's output is 1/4)"));
+            return Err(format!(
+                "size = \"{size}\": expected multiples of 4 (the network's output is 1/4)"
+            ));
         }
         if self.output.samples_per_shard == 0 {
             return Err("output.samples_per_shard = 0: expected at least 1".to_owned());
@@ -199,7 +201,10 @@ impl RunConfig {
         if self.masks.source == MaskSourceName::Models
             && (self.masks.instance.is_none() || self.masks.semantic.is_none())
         {
-            return Err("masks.source = \"models\" needs masks.instance and masks.semantic (spec files)".to_owned());
+            return Err(
+                "masks.source = \"models\" needs masks.instance and masks.semantic (spec files)"
+                    .to_owned(),
+            );
         }
         Ok(())
     }

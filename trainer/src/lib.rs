@@ -4,8 +4,12 @@
 pub mod augment;
 pub mod batch;
 pub mod crc32c;
+pub mod depth_bins;
+pub mod dims;
 pub mod draw;
 pub mod example;
+pub mod geometry;
+pub mod losses;
 pub mod metrics;
 pub mod sampler;
 // floor 2: doors
@@ -14,7 +18,9 @@ pub mod device;
 pub mod picture_file;
 pub mod run_log;
 pub mod tensorboard;
+pub mod reference_case;
 // floor 3: stages
+pub mod conformance;
 // floor 4: runs
 // floor 5: command line
 pub mod commands;

@@ -1,1 +1,3 @@
 //! Floor 5: the sub-commands, one file each.
+
+pub mod conformance;
