@@ -4,6 +4,7 @@
 pub mod detected;
 // floor 1: arithmetic
 // floor 2: doors
+pub mod mask_store;
 // floor 3: stages
 // floor 4: runs
 pub mod progress;
