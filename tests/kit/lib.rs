@@ -1,1 +1,6 @@
 //! What tests share.
+
+mod python;
+pub mod samples;
+
+pub use python::{python, root};

@@ -4,14 +4,19 @@ pub mod checks;
 mod chunk;
 pub mod error;
 pub mod header;
+mod layout;
 mod native;
+pub mod reader;
 mod rows;
 mod schema;
+pub mod set;
 mod writer;
 
 pub use checks::{CheckError, check_sample};
 pub use error::ShardError;
 pub use header::{Contents, DepthUnit, HeaderError, ShardHeader, shard_file_name};
+pub use reader::ShardReader;
+pub use set::ShardSet;
 pub use writer::{EncodedSample, ShardSummary, ShardWriter};
 
 /// Version of the HDF5 library inside the program, e.g. `2.2.0`.

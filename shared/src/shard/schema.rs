@@ -8,6 +8,22 @@ use super::header::ShardHeader;
 pub const FORMAT: &str = "suw-shard";
 /// Value of the attribute `version`.
 pub const VERSION: u32 = 1;
+/// Attributes of the root group, sorted.
+pub(crate) const ATTRIBUTES: [&str; 13] = [
+    "dataset",
+    "depth_source",
+    "depth_unit",
+    "format",
+    "frames",
+    "gt_source",
+    "height",
+    "provenance",
+    "samples",
+    "split",
+    "stride",
+    "version",
+    "width",
+];
 
 /// How many rows a dataset has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
