@@ -3,6 +3,9 @@
 // floor 0: nouns
 pub mod detected;
 // floor 1: arithmetic
+pub mod align;
+pub mod components;
+pub mod nearest;
 // floor 2: doors
 pub mod mask_store;
 // floor 3: stages
