@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::checks::CheckError;
+use super::broken::CheckError;
 use crate::manifest::ManifestError;
 
 /// Why a shard cannot be written or read. Every variant names the file.

@@ -117,9 +117,7 @@ impl ShardHeader {
                 return wrong(what, expected, format!("{text:?}"));
             }
         }
-        if self.frames != 1 && self.frames != 3 {
-            return wrong("frames", "1 or 3", self.frames.to_string());
-        }
+        self.check_frames()?;
         if self.stride == 0 {
             return wrong("stride", "at least 1", "0".to_owned());
         }
@@ -129,9 +127,6 @@ impl ShardHeader {
             }
         }
         let contents = self.contents;
-        if self.frames == 1 && (contents.pose || contents.objects) {
-            return wrong("frames", "3 for a shard with poses or objects", "1".to_owned());
-        }
         for (what, source, there) in [
             ("depth_source", self.depth_source, contents.depth),
             ("gt_source", self.gt_source, contents.gt),
@@ -149,6 +144,25 @@ impl ShardHeader {
             Ok(serde_json::Value::Object(_)) => Ok(()),
             Ok(_) => wrong("provenance", "a JSON object", "another JSON value".to_owned()),
             Err(error) => wrong("provenance", "a JSON object", error.to_string()),
+        }
+    }
+
+    /// The part of `check` that array lengths depend on.
+    pub(crate) fn check_frames(&self) -> Result<(), HeaderError> {
+        let wrong = |expected: &str| {
+            Err(HeaderError {
+                what: "frames",
+                expected: expected.to_owned(),
+                got: self.frames.to_string(),
+            })
+        };
+        match self.frames {
+            3 => Ok(()),
+            1 if self.contents.pose || self.contents.objects => {
+                wrong("3 for a shard with poses or objects")
+            }
+            1 => Ok(()),
+            _ => wrong("1 or 3"),
         }
     }
 

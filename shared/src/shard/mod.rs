@@ -1,18 +1,22 @@
 //! Floor 2: the shard format: one HDF5 file of samples. This file is the door; FORMAT.md is the prose.
 
-pub mod checks;
+mod broken;
+mod checks;
 mod chunk;
-pub mod error;
+mod error;
 pub mod header;
 mod layout;
+mod limits;
 mod native;
-pub mod reader;
+mod pair_checks;
+mod reader;
 mod rows;
 mod schema;
 pub mod set;
 mod writer;
 
-pub use checks::{CheckError, check_sample};
+pub use broken::CheckError;
+pub use checks::check_sample;
 pub use error::ShardError;
 pub use header::{Contents, DepthUnit, HeaderError, ShardHeader, shard_file_name};
 pub use reader::ShardReader;

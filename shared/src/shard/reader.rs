@@ -7,7 +7,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::checks::{CheckError, check_sample};
+use super::broken::CheckError;
+use super::checks::check_sample;
 use super::chunk::{inflate, unshuffle};
 use super::error::ShardError;
 use super::header::ShardHeader;
@@ -16,6 +17,9 @@ use super::rows::{self, BadField, GT_BYTES};
 use crate::image_size::{ImageSize, Window};
 use crate::sample::{Sample, SampleObjects};
 use crate::sample_key::SampleKey;
+
+/// Turns a packed row into its `sample` column and its noun.
+type Decode<T, const BYTES: usize> = fn(&[u8; BYTES]) -> Result<(u32, T), BadField>;
 
 /// An open shard.
 #[derive(Debug)]
@@ -240,7 +244,7 @@ impl ShardReader {
         name: &'static str,
         starts: &[u64],
         index: usize,
-        decode: fn(&[u8; BYTES]) -> Result<(u32, T), BadField>,
+        decode: Decode<T, BYTES>,
     ) -> Result<Vec<T>, ShardError> {
         let bytes = self.table_bytes(name, starts, index, BYTES)?;
         let mut rows = Vec::with_capacity(bytes.len() / BYTES);

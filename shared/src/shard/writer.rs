@@ -11,7 +11,8 @@ use hdf5::filters::Filter;
 use hdf5::types::{TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, Extent};
 
-use super::checks::{CheckError, check_sample};
+use super::broken::CheckError;
+use super::checks::check_sample;
 use super::chunk::{DEFLATE_LEVEL, deflate, shuffle};
 use super::error::ShardError;
 use super::header::ShardHeader;

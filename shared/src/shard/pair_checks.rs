@@ -1,0 +1,329 @@
+//! Floor 1: the rules of the format on the pool of pairs of one sample.
+//!
+//! Class sets are the paper's (2.1.2). What a rules file adds on top (clearances, gaps) is not checked here.
+
+use super::broken::Broken;
+use super::limits::Limits;
+use crate::class::{SemanticClass, UNLABELLED};
+use crate::image_size::ImageSize;
+use crate::pair::{Origin, Pair, PairKind, Rule};
+use crate::sample::Sample;
+
+/// The class of an end reaches this far beyond it.
+const PURE_MARGIN_PX: u32 = 2;
+/// Least ratio of far to near depth of a pair from ground truth.
+const DEPTH_RATIO_MIN: f64 = 1.02;
+
+const SKY: u8 = SemanticClass::Sky.id();
+const ROAD: u8 = SemanticClass::Road.id();
+const SIDEWALK: u8 = SemanticClass::Sidewalk.id();
+const BUILDING: u8 = SemanticClass::Building.id();
+const FENCE: u8 = SemanticClass::Fence.id();
+const SIGN: u8 = SemanticClass::TrafficSign.id();
+const TREE: u8 = SemanticClass::Vegetation.id();
+const TERRAIN: u8 = SemanticClass::Terrain.id();
+const PERSON: u8 = SemanticClass::Person.id();
+const RIDER: u8 = SemanticClass::Rider.id();
+const CAR: u8 = SemanticClass::Car.id();
+const BICYCLE: u8 = SemanticClass::Bicycle.id();
+
+/// Whether the pool keeps every rule.
+pub(crate) fn check_pairs(
+    pairs: &[Pair],
+    sample: &Sample,
+    size: ImageSize,
+    limits: &Limits,
+) -> Result<(), Broken> {
+    let mut regions = None;
+    for pair in pairs {
+        check_fields(pair)?;
+        check_place(pair, size)?;
+        check_class(pair)?;
+        let told = |(rule, why): (&'static str, &str)| (rule, format!("{why}; got {pair:?}"));
+        check_geometry(pair, size).map_err(|why| told(("pair-geometry", why)))?;
+        let semantic = sample.semantic.as_deref();
+        if let Some(map) = semantic.filter(|_| by_class(pair)) {
+            let plane = Plane { map, size };
+            check_pure(pair, plane).map_err(|why| told(("pair-pure", why)))?;
+            if pair.rule == Rule::Object && !lies_below_object(pair, plane) {
+                let why = "pair; expected the object's class above the near end, in its column";
+                return Err(told(("pair-geometry", why)));
+            }
+            if pair.origin == Origin::SameClass {
+                let regions = regions.get_or_insert_with(|| Regions::of_ground(plane));
+                if !regions.joins(pair) {
+                    return Err(told(("pair-region", "pair; expected both ends in one region")));
+                }
+            }
+        }
+        check_measured(pair, sample, size).map_err(told)?;
+    }
+    check_twice(pairs)?;
+    check_pool(pairs, limits)
+}
+
+fn by_class(pair: &Pair) -> bool {
+    matches!(pair.origin, Origin::DifferentClass | Origin::SameClass)
+}
+
+fn check_fields(pair: &Pair) -> Result<(), Broken> {
+    let sizes: &[u8] = match pair.kind {
+        PairKind::Pixel => &[1],
+        PairKind::Patch => &[3, 5, 7, 9],
+    };
+    if !sizes.contains(&pair.size) {
+        return Err(("pair-size", format!("pair; expected size in {sizes:?}, got {pair:?}")));
+    }
+    if (pair.origin == Origin::DifferentClass) == (pair.rule == Rule::None) {
+        let expected = "a rule for different classes and none for others";
+        return Err(("pair-rule", format!("pair; expected {expected}, got {pair:?}")));
+    }
+    if !by_class(pair) && pair.kind != PairKind::Pixel {
+        return Err(("pair-kind", format!("pair; expected pixels from maps, got {pair:?}")));
+    }
+    Ok(())
+}
+
+fn check_place(pair: &Pair, size: ImageSize) -> Result<(), Broken> {
+    let reach = u32::from(pair.size / 2);
+    let inside = |center: u16, length: u32| {
+        let center = u32::from(center);
+        center >= reach && center + reach < length
+    };
+    if !(inside(pair.far_y, size.height)
+        && inside(pair.near_y, size.height)
+        && inside(pair.far_x, size.width)
+        && inside(pair.near_x, size.width))
+    {
+        return Err((
+            "pair-place",
+            format!("pair; expected both ends within {size}, got {pair:?}"),
+        ));
+    }
+    let apart = u16::from(pair.size);
+    if pair.far_y.abs_diff(pair.near_y) < apart && pair.far_x.abs_diff(pair.near_x) < apart {
+        return Err((
+            "pair-overlap",
+            format!("pair; expected ends that do not overlap, got {pair:?}"),
+        ));
+    }
+    Ok(())
+}
+
+fn check_class(pair: &Pair) -> Result<(), Broken> {
+    let (far, near) = (pair.far_class, pair.near_class);
+    let (legal, expected) = match (pair.origin, pair.rule) {
+        (Origin::GroundTruth | Origin::OrdinalMap, _) => {
+            let known = |id| is_class(id) || id == UNLABELLED;
+            (known(far) && known(near), "train ids or 255")
+        }
+        (Origin::SameClass, _) => (
+            far == near && [ROAD, SIDEWALK, TERRAIN].contains(&far),
+            "road, sidewalk or terrain at both ends",
+        ),
+        (Origin::DifferentClass, Rule::TreeOrBuilding) => (
+            [TREE, BUILDING].contains(&far) && [ROAD, FENCE, TERRAIN].contains(&near),
+            "tree or building far, and road, fence or terrain near",
+        ),
+        (Origin::DifferentClass, Rule::Object) => (
+            [CAR, PERSON, RIDER, BICYCLE, SIGN].contains(&far) && near == ROAD,
+            "car, person, rider, bicycle or traffic sign far, and road near",
+        ),
+        (Origin::DifferentClass, Rule::Sky | Rule::None) => {
+            (far == SKY && near != SKY && is_class(near), "sky far, and another class near")
+        }
+    };
+    if legal {
+        Ok(())
+    } else {
+        Err(("pair-class", format!("pair; expected {expected}, got {pair:?}")))
+    }
+}
+
+fn check_geometry(pair: &Pair, size: ImageSize) -> Result<(), &'static str> {
+    let below = pair.near_y > pair.far_y;
+    match (pair.origin, pair.rule) {
+        (Origin::SameClass, _) if !below => Err("pair; expected the far end above the near end"),
+        (Origin::DifferentClass, Rule::TreeOrBuilding | Rule::Object) if !below => {
+            Err("pair; expected the near end below the far end")
+        }
+        (Origin::DifferentClass, Rule::TreeOrBuilding) => {
+            // Signed distance from the middle of the picture; the middle column of an odd width is on both sides.
+            let side = |x: u16| 2 * i64::from(x) + 1 - i64::from(size.width);
+            if side(pair.far_x) * side(pair.near_x) < 0 {
+                return Err("pair; expected both ends on the same side of the picture");
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_class(id: u8) -> bool {
+    SemanticClass::from_id(id).is_some()
+}
+
+/// A class map with its size.
+#[derive(Clone, Copy)]
+struct Plane<'a> {
+    map: &'a [u8],
+    size: ImageSize,
+}
+
+impl Plane<'_> {
+    fn at(&self, y: usize, x: usize) -> u8 {
+        self.map[y * self.size.width as usize + x]
+    }
+}
+
+fn check_pure(pair: &Pair, plane: Plane<'_>) -> Result<(), &'static str> {
+    let reach = u32::from(pair.size / 2) + PURE_MARGIN_PX;
+    let pure = |y: u16, x: u16, class: u8| {
+        let range = |center: u16, length: u32| {
+            let center = u32::from(center);
+            (center.saturating_sub(reach) as usize, (center + reach + 1).min(length) as usize)
+        };
+        let (top, bottom) = range(y, plane.size.height);
+        let (left, right) = range(x, plane.size.width);
+        let width = plane.size.width as usize;
+        (top..bottom).all(|y| {
+            plane.map[y * width + left..y * width + right].iter().all(|found| *found == class)
+        })
+    };
+    if !pure(pair.far_y, pair.far_x, pair.far_class) {
+        return Err("pair; expected the far class 2 px beyond the far end on every side");
+    }
+    if !pure(pair.near_y, pair.near_x, pair.near_class) {
+        return Err("pair; expected the near class 2 px beyond the near end on every side");
+    }
+    Ok(())
+}
+
+/// A piece that holds together has a pixel in each of its columns, so one lies above the near end.
+fn lies_below_object(pair: &Pair, plane: Plane<'_>) -> bool {
+    let same = |class: u8| {
+        class == pair.far_class
+            || ([PERSON, RIDER].contains(&class) && [PERSON, RIDER].contains(&pair.far_class))
+    };
+    (0..usize::from(pair.near_y)).any(|y| same(plane.at(y, usize::from(pair.near_x))))
+}
+
+/// Connected regions (8 neighbors) of road, sidewalk and terrain.
+struct Regions {
+    width: usize,
+    /// Root of each pixel's tree; pixels of other classes are their own.
+    roots: Vec<u32>,
+}
+
+impl Regions {
+    fn of_ground(plane: Plane<'_>) -> Self {
+        let (width, height) = (plane.size.width as usize, plane.size.height as usize);
+        let mut roots: Vec<u32> = (0..plane.map.len() as u32).collect();
+        for y in 0..height {
+            for x in 0..width {
+                let class = plane.at(y, x);
+                if ![ROAD, SIDEWALK, TERRAIN].contains(&class) {
+                    continue;
+                }
+                let mut join = |other_y: usize, other_x: usize| {
+                    if plane.at(other_y, other_x) == class {
+                        let a = root(&mut roots, (y * width + x) as u32);
+                        let b = root(&mut roots, (other_y * width + other_x) as u32);
+                        roots[a.max(b) as usize] = a.min(b);
+                    }
+                };
+                if x > 0 {
+                    join(y, x - 1);
+                }
+                if y > 0 {
+                    for other_x in x.saturating_sub(1)..(x + 2).min(width) {
+                        join(y - 1, other_x);
+                    }
+                }
+            }
+        }
+        Self { width, roots }
+    }
+
+    fn joins(&mut self, pair: &Pair) -> bool {
+        let at = |y: u16, x: u16| (usize::from(y) * self.width + usize::from(x)) as u32;
+        let (far, near) = (at(pair.far_y, pair.far_x), at(pair.near_y, pair.near_x));
+        root(&mut self.roots, far) == root(&mut self.roots, near)
+    }
+}
+
+fn root(roots: &mut [u32], mut at: u32) -> u32 {
+    while roots[at as usize] != at {
+        // Halving the path keeps trees flat.
+        roots[at as usize] = roots[roots[at as usize] as usize];
+        at = roots[at as usize];
+    }
+    at
+}
+
+/// Pairs from maps agree with the maps, where the shard holds them.
+fn check_measured(
+    pair: &Pair,
+    sample: &Sample,
+    size: ImageSize,
+) -> Result<(), (&'static str, &'static str)> {
+    let at = |y: u16, x: u16| usize::from(y) * size.width as usize + usize::from(x);
+    let (far, near) = (at(pair.far_y, pair.far_x), at(pair.near_y, pair.near_x));
+    match pair.origin {
+        Origin::GroundTruth => {
+            let Some(depth) = &sample.depth else { return Ok(()) };
+            let (far, near) = (f64::from(depth[far]), f64::from(depth[near]));
+            // Depths were f32 when the ratio was taken; that is good to 1e-6.
+            if near > 0.0 && far >= DEPTH_RATIO_MIN * near * (1.0 - 1e-6) {
+                return Ok(());
+            }
+            Err(("pair-depth", "pair; expected measured depths with far >= 1.02 near"))
+        }
+        Origin::OrdinalMap => match &sample.ordinal {
+            Some(map) if map[far] != -1 || map[near] != 1 => {
+                Err(("pair-ordinal", "pair; expected background far and foreground near"))
+            }
+            _ => Ok(()),
+        },
+        Origin::DifferentClass | Origin::SameClass => Ok(()),
+    }
+}
+
+fn check_twice(pairs: &[Pair]) -> Result<(), Broken> {
+    let ends = |pair: &Pair| (pair.size, pair.far_y, pair.far_x, pair.near_y, pair.near_x);
+    let mut sorted: Vec<_> = pairs.iter().map(ends).collect();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err((
+            "pair-twice",
+            format!(
+                "pair; expected each pair once, got twice (size, far y x, near y x) {:?}",
+                pair[0]
+            ),
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_pool(pairs: &[Pair], limits: &Limits) -> Result<(), Broken> {
+    for kind in [PairKind::Pixel, PairKind::Patch] {
+        for (origin, rule) in [
+            (Origin::DifferentClass, Rule::Sky),
+            (Origin::DifferentClass, Rule::TreeOrBuilding),
+            (Origin::DifferentClass, Rule::Object),
+            (Origin::SameClass, Rule::None),
+        ] {
+            let sort = (kind, origin, rule);
+            let found = pairs.iter().filter(|pair| (pair.kind, pair.origin, pair.rule) == sort);
+            let count = found.count() as u64;
+            if count > limits.per_rule {
+                let most = limits.per_rule;
+                return Err((
+                    "pair-pool",
+                    format!("pair; expected at most {most} of {sort:?}, got {count}"),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
