@@ -6,8 +6,10 @@ pub mod detected;
 pub mod align;
 pub mod components;
 pub mod nearest;
+pub mod pairs;
 // floor 2: doors
 pub mod mask_store;
+pub mod rules_file;
 // floor 3: stages
 // floor 4: runs
 pub mod progress;
