@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// Print the versions of the native libraries and the execution providers.
     Doctor(commands::doctor::DoctorArgs),
+    /// Render driving scenes with exact depth, semantics, instances and poses in KITTI raw layout.
+    Synth(commands::synth::SynthArgs),
 }
 
 /// Reads the arguments, runs one command, prints one error chain.
@@ -34,6 +36,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Synth(args) => commands::synth::run(args),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -13,6 +13,7 @@ pub mod rules_file;
 // floor 3: stages
 // floor 4: runs
 pub mod progress;
+pub mod synth;
 // floor 5: command line
 pub mod cli;
 pub mod commands;

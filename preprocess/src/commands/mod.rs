@@ -1,3 +1,4 @@
 //! Floor 5: the sub-commands, one file each.
 
 pub mod doctor;
+pub mod synth;

@@ -1,0 +1,349 @@
+//! Floor 1: convex shapes a ray can meet, and solids made of them.
+
+use crate::synth::texture::Color;
+use crate::synth::vector::{Placement, Vector, add, dot, scale, sub};
+use suw_shared::class::{InstanceClass, SemanticClass};
+
+/// Nearer than this nothing is hit, in multiples of the ray's direction.
+const NEAREST: f64 = 1e-3;
+
+/// A closed convex shape in the axes of its solid, meters.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)] // the line above each variant names its fields
+pub enum Shape {
+    /// Center and half edges.
+    Cuboid { center: Vector, half: Vector },
+    /// Center and radii along the axes.
+    Ellipsoid { center: Vector, radii: Vector },
+    /// Ends of the axis, and radius.
+    Cylinder { from: Vector, to: Vector, radius: f64 },
+    /// All points with `normal . p <= distance` for each plane; the bounds hold them.
+    Hull { planes: Vec<(Vector, f64)>, low: Vector, high: Vector },
+}
+
+/// What a surface looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[allow(missing_docs)] // as above
+pub enum Material {
+    /// One color with grain of this strength.
+    Plain { color: Color, grain: f32 },
+    /// Leaves.
+    Foliage { color: Color },
+    /// Wall with rows of windows; the size of one cell in meters.
+    Facade { wall: Color, trim: Color, cell: [f64; 2], height: f64 },
+    /// Courses of tiles.
+    Roof { color: Color },
+    /// Upright boards.
+    Boards { color: Color },
+    /// Upper part of a car between two heights: windows with pillars.
+    Cabin { paint: Color, low: f64, high: f64, half_width: f64 },
+    /// Painted metal.
+    Paint { color: Color },
+    /// Car wheel of this radius around its own center.
+    Wheel { center: [f64; 2], radius: f64, rim: Color },
+    /// A sign's face: rim color inside out.
+    Sign { face: Color, rim: Color, center: [f64; 2], radius: f64 },
+    /// Shines by itself.
+    Lamp { color: Color },
+}
+
+/// A shape with its look and class.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Geometry.
+    pub shape: Shape,
+    /// Look.
+    pub material: Material,
+    /// What it is.
+    pub class: SemanticClass,
+}
+
+/// Which object of a drive a solid is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectId {
+    /// Person, bicycle or car.
+    pub class: InstanceClass,
+    /// 1 to 255, counted per class in a drive.
+    pub number: u8,
+}
+
+/// Parts that stand together.
+#[derive(Clone, Debug)]
+pub struct Solid {
+    /// Where it stands.
+    pub placement: Placement,
+    /// What it is made of.
+    pub parts: Vec<Part>,
+    /// Lowest and highest corner in its own axes.
+    pub bounds: [Vector; 2],
+    /// Varies textures.
+    pub seed: u32,
+    /// Set for persons, bicycles and cars.
+    pub object: Option<ObjectId>,
+}
+
+/// Where a ray meets a shape: multiple of the direction, and the normal in the solid's axes.
+#[derive(Clone, Copy, Debug)]
+pub struct Meeting {
+    /// Multiple of the ray's direction.
+    pub t: f64,
+    /// Outward, of length 1, in the solid's axes.
+    pub normal: Vector,
+    /// Index of the part.
+    pub part: usize,
+}
+
+impl Shape {
+    /// Lowest and highest corner.
+    pub fn bounds(&self) -> [Vector; 2] {
+        match self {
+            Self::Cuboid { center, half } => [sub(*center, *half), add(*center, *half)],
+            Self::Ellipsoid { center, radii } => [sub(*center, *radii), add(*center, *radii)],
+            Self::Cylinder { from, to, radius } => {
+                let axis = sub(*to, *from);
+                // A disk reaches out least along its own normal.
+                let reach = axis.map(|a| radius * (1.0 - a * a / dot(axis, axis)).max(0.0).sqrt());
+                [
+                    std::array::from_fn(|i| from[i].min(to[i]) - reach[i]),
+                    std::array::from_fn(|i| from[i].max(to[i]) + reach[i]),
+                ]
+            }
+            Self::Hull { low, high, .. } => [*low, *high],
+        }
+    }
+
+    /// First entry of the ray `origin + t direction` with `NEAREST < t < limit`.
+    pub fn meet(&self, origin: Vector, direction: Vector, limit: f64) -> Option<(f64, Vector)> {
+        let (t, normal) = match self {
+            Self::Cuboid { center, half } => meet_cuboid(sub(origin, *center), direction, *half)?,
+            Self::Ellipsoid { center, radii } => {
+                meet_ellipsoid(sub(origin, *center), direction, *radii)?
+            }
+            Self::Cylinder { from, to, radius } => {
+                meet_cylinder(sub(origin, *from), direction, sub(*to, *from), *radius)?
+            }
+            Self::Hull { planes, .. } => meet_hull(origin, direction, planes)?,
+        };
+        (t > NEAREST && t < limit).then_some((t, normal))
+    }
+}
+
+fn meet_cuboid(origin: Vector, direction: Vector, half: Vector) -> Option<(f64, Vector)> {
+    let (mut enter, mut leave, mut axis) = (f64::NEG_INFINITY, f64::INFINITY, 0);
+    for i in 0..3 {
+        let inverse = 1.0 / direction[i];
+        let a = (-half[i] - origin[i]) * inverse;
+        let b = (half[i] - origin[i]) * inverse;
+        let (first, second) = if a < b { (a, b) } else { (b, a) };
+        if first > enter {
+            enter = first;
+            axis = i;
+        }
+        leave = leave.min(second);
+    }
+    let mut normal = [0.0; 3];
+    normal[axis] = if direction[axis] > 0.0 { -1.0 } else { 1.0 };
+    (enter < leave).then_some((enter, normal))
+}
+
+fn meet_ellipsoid(origin: Vector, direction: Vector, radii: Vector) -> Option<(f64, Vector)> {
+    let o: Vector = std::array::from_fn(|i| origin[i] / radii[i]);
+    let d: Vector = std::array::from_fn(|i| direction[i] / radii[i]);
+    let (a, b, c) = (dot(d, d), dot(o, d), dot(o, o) - 1.0);
+    let discriminant = b * b - a * c;
+    if discriminant <= 0.0 {
+        return None;
+    }
+    let t = (-b - discriminant.sqrt()) / a;
+    let normal: Vector = std::array::from_fn(|i| (o[i] + t * d[i]) / radii[i]);
+    Some((t, scale(normal, 1.0 / dot(normal, normal).sqrt())))
+}
+
+fn meet_cylinder(
+    origin: Vector,
+    direction: Vector,
+    axis: Vector,
+    radius: f64,
+) -> Option<(f64, Vector)> {
+    // The square of the distance from the axis is a quadratic in t; everything is times |axis|^2.
+    let length2 = dot(axis, axis);
+    let along_d = dot(axis, direction);
+    let along_o = dot(axis, origin);
+    let a = length2 * dot(direction, direction) - along_d * along_d;
+    let b = length2 * dot(origin, direction) - along_o * along_d;
+    let c = length2 * (dot(origin, origin) - radius * radius) - along_o * along_o;
+    if a < 1e-12 * length2 {
+        // Along the axis: only the nearer cap can be met.
+        let cap = if along_d > 0.0 { 0.0 } else { length2 };
+        let normal = scale(axis, -along_d.signum() / length2.sqrt());
+        return (c < 0.0).then(|| ((cap - along_o) / along_d, normal));
+    }
+    let discriminant = b * b - a * c;
+    if discriminant <= 0.0 {
+        return None;
+    }
+    let root = discriminant.sqrt();
+    let t = (-b - root) / a;
+    let height = along_o + t * along_d;
+    if height > 0.0 && height < length2 {
+        let normal: Vector = std::array::from_fn(|i| {
+            (origin[i] + t * direction[i] - axis[i] * height / length2) / radius
+        });
+        return Some((t, normal));
+    }
+    let (cap, sign) = if height <= 0.0 { (0.0, -1.0) } else { (length2, 1.0) };
+    let t = (cap - along_o) / along_d;
+    ((a * t + b).abs() < root).then(|| (t, scale(axis, sign / length2.sqrt())))
+}
+
+fn meet_hull(origin: Vector, direction: Vector, planes: &[(Vector, f64)]) -> Option<(f64, Vector)> {
+    let (mut enter, mut leave, mut normal) = (f64::NEG_INFINITY, f64::INFINITY, [0.0; 3]);
+    for &(n, distance) in planes {
+        let (slope, gap) = (dot(n, direction), distance - dot(n, origin));
+        if slope.abs() < 1e-12 {
+            if gap < 0.0 {
+                return None;
+            }
+        } else if slope < 0.0 {
+            if gap / slope > enter {
+                enter = gap / slope;
+                normal = n;
+            }
+        } else {
+            leave = leave.min(gap / slope);
+        }
+    }
+    (enter < leave).then_some((enter, normal))
+}
+
+/// A profile in (z, y), convex and listed clockwise seen from the right (+x), drawn out to both sides;
+/// the half width shrinks by `lean` per meter above `base`.
+pub fn drawn_profile(profile: &[[f64; 2]], half_width: f64, lean: f64, base: f64) -> Shape {
+    let mut planes = Vec::with_capacity(profile.len() + 2);
+    for (i, &[z0, y0]) in profile.iter().enumerate() {
+        let [z1, y1] = profile[(i + 1) % profile.len()];
+        let length = ((z1 - z0) * (z1 - z0) + (y1 - y0) * (y1 - y0)).sqrt();
+        let normal = [0.0, (z1 - z0) / length, -(y1 - y0) / length];
+        planes.push((normal, normal[1] * y0 + normal[2] * z0));
+    }
+    let length = (1.0 + lean * lean).sqrt();
+    for side in [-1.0, 1.0] {
+        planes.push(([side / length, lean / length, 0.0], (half_width + lean * base) / length));
+    }
+    let fold = |axis: usize, f: fn(f64, f64) -> f64, start: f64| {
+        profile.iter().map(|p| p[axis]).fold(start, f)
+    };
+    let (low, high) = (f64::INFINITY, f64::NEG_INFINITY);
+    let widest = half_width + (lean * (base - fold(1, f64::min, low))).max(0.0);
+    Shape::Hull {
+        planes,
+        low: [-widest, fold(1, f64::min, low), fold(0, f64::min, low)],
+        high: [widest, fold(1, f64::max, high), fold(0, f64::max, high)],
+    }
+}
+
+impl Solid {
+    /// Joins parts.
+    pub fn new(placement: Placement, seed: u32, parts: Vec<Part>) -> Self {
+        let mut bounds = [[f64::INFINITY; 3], [f64::NEG_INFINITY; 3]];
+        for part in &parts {
+            let [low, high] = part.shape.bounds();
+            for i in 0..3 {
+                bounds[0][i] = bounds[0][i].min(low[i]);
+                bounds[1][i] = bounds[1][i].max(high[i]);
+            }
+        }
+        Self { placement, parts, bounds, seed, object: None }
+    }
+
+    /// The eight corners of its bounds in the world.
+    pub fn corners(&self) -> [Vector; 8] {
+        std::array::from_fn(|i| {
+            let local = std::array::from_fn(|axis| self.bounds[(i >> axis) & 1][axis]);
+            self.placement.world_point(local)
+        })
+    }
+
+    /// First meeting of a world ray before `limit`.
+    pub fn meet(&self, origin: Vector, direction: Vector, limit: f64) -> Option<Meeting> {
+        let origin = self.placement.local_point(origin);
+        let direction = self.placement.local_direction(direction);
+        let mut best = limit;
+        if !passes(origin, direction, &self.bounds, best) {
+            return None;
+        }
+        let mut found = None;
+        for (part, Part { shape, .. }) in self.parts.iter().enumerate() {
+            if let Some((t, normal)) = shape.meet(origin, direction, best) {
+                best = t;
+                found = Some(Meeting { t, normal, part });
+            }
+        }
+        found
+    }
+}
+
+/// Whether the ray meets the box before `limit` (or starts inside).
+fn passes(origin: Vector, direction: Vector, bounds: &[Vector; 2], limit: f64) -> bool {
+    let (mut enter, mut leave) = (0.0f64, limit);
+    for i in 0..3 {
+        let inverse = 1.0 / direction[i];
+        let a = (bounds[0][i] - origin[i]) * inverse;
+        let b = (bounds[1][i] - origin[i]) * inverse;
+        enter = enter.max(a.min(b));
+        leave = leave.min(a.max(b));
+    }
+    enter <= leave
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(shape: &Shape, origin: Vector, expected: Option<(f64, Vector)>) {
+        let found = shape.meet(origin, [0.0, 0.0, 2.0], f64::INFINITY);
+        match (found, expected) {
+            (None, None) => {}
+            (Some((t, n)), Some((t0, n0))) => {
+                assert!((t - t0).abs() < 1e-9, "{t} {t0}");
+                assert!((0..3).all(|i| (n[i] - n0[i]).abs() < 1e-9), "{n:?} {n0:?}");
+            }
+            _ => panic!("{found:?} {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn shapes_are_met_where_hand_calculation_says() {
+        let back = Some((2.0, [0.0, 0.0, -1.0]));
+        let cuboid = Shape::Cuboid { center: [0.0, 0.0, 5.0], half: [1.0, 1.0, 1.0] };
+        check(&cuboid, [0.5, 0.5, 0.0], back);
+        check(&cuboid, [1.5, 0.5, 0.0], None);
+        let ball = Shape::Ellipsoid { center: [0.0, 0.0, 5.0], radii: [2.0, 2.0, 1.0] };
+        check(&ball, [0.0, 0.0, 0.0], back);
+        check(&ball, [0.0, 2.1, 0.0], None);
+        let post = Shape::Cylinder { from: [0.0, 0.0, 5.0], to: [0.0, 3.0, 5.0], radius: 1.0 };
+        check(&post, [0.0, 1.0, 0.0], back);
+        check(&post, [0.0, 3.1, 0.0], None);
+        let rod = Shape::Cylinder { from: [0.0, 0.0, 4.0], to: [0.0, 0.0, 9.0], radius: 1.0 };
+        check(&rod, [0.5, 0.001, 0.0], back);
+        let wedge = drawn_profile(&[[4.0, 0.0], [4.0, 2.0], [6.0, 2.0], [6.0, 0.0]], 1.0, 0.0, 0.0);
+        check(&wedge, [0.5, 1.0, 0.0], back);
+        check(&wedge, [0.5, 2.5, 0.0], None);
+        check(&wedge, [1.5, 1.0, 0.0], None);
+    }
+
+    #[test]
+    fn a_turned_solid_is_met_in_world_coordinates() {
+        let part = Part {
+            shape: Shape::Cuboid { center: [0.0; 3], half: [0.5, 1.0, 2.0] },
+            material: Material::Plain { color: [0.5; 3], grain: 0.0 },
+            class: SemanticClass::Car,
+        };
+        let quarter = std::f64::consts::FRAC_PI_2;
+        let solid = Solid::new(Placement::new([0.0, 0.0, 10.0], quarter), 0, vec![part]);
+        let meeting = solid.meet([1.5, 0.0, 0.0], [0.0, 0.0, 1.0], 100.0).unwrap();
+        assert!((meeting.t - 9.5).abs() < 1e-9);
+        assert!(solid.meet([2.5, 0.0, 0.0], [0.0, 0.0, 1.0], 100.0).is_none());
+        assert!(solid.meet([1.5, 0.0, 0.0], [0.0, 0.0, 1.0], 9.0).is_none());
+    }
+}
