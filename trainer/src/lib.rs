@@ -11,14 +11,16 @@ pub mod example;
 pub mod geometry;
 pub mod losses;
 pub mod metrics;
+pub mod networks;
+pub mod optim;
 pub mod sampler;
 // floor 2: doors
 pub mod checkpoint;
 pub mod device;
 pub mod picture_file;
+pub mod reference_case;
 pub mod run_log;
 pub mod tensorboard;
-pub mod reference_case;
 // floor 3: stages
 pub mod conformance;
 // floor 4: runs

@@ -36,6 +36,18 @@ pub fn transform_from_vector(vector: &Tensor) -> Tensor {
     with_last_row(&rotation, &vector.narrow(-1, 0, 3))
 }
 
+/// The pose vector of a motion; the inverse of [`transform_from_vector`] while |ry| < 90 degrees.
+///
+/// # Shapes
+/// - `transform`: `[.., 4, 4]`
+/// - returns: `[.., 6]`
+pub fn vector_from_transform(transform: &Tensor) -> Tensor {
+    let r = |i: i64, j: i64| transform.select(-2, i).select(-1, j);
+    // The first row is (cy cz, -cy sz, sy), the last column (sy, -sx cy, cx cy).
+    let angles = [(-r(1, 2)).atan2(&r(2, 2)), r(0, 2).asin(), (-r(0, 1)).atan2(&r(0, 0))];
+    Tensor::cat(&[translation_of(transform), Tensor::stack(&angles, -1)], -1)
+}
+
 /// `b_from_a` of `a_from_b`: the rotation transposed, the translation turned back.
 pub fn inverse_transform(transform: &Tensor) -> Tensor {
     let turned = rotation_of(transform).transpose(-1, -2);
@@ -127,6 +139,15 @@ mod tests {
         let product = compose_transforms(&inverse_transform(&transform), &transform);
         let identity = Tensor::eye(4, (Kind::Double, tch::Device::Cpu));
         assert!(f64::try_from((product - identity).abs().max()).unwrap() < 1e-14);
+    }
+
+    #[test]
+    fn a_motion_gives_its_vector_back() {
+        let vector =
+            Tensor::from_slice(&[1.0, -2.0, 3.0, 2.2, -1.4, -3.0, 0.0, 0.5, 0.0, -1.0, 0.1, 2.0])
+                .view([2, 6]);
+        let back = vector_from_transform(&transform_from_vector(&vector));
+        assert!(f64::try_from((back - vector).abs().max()).unwrap() < 1e-14);
     }
 
     #[test]

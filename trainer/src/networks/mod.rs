@@ -1,0 +1,11 @@
+//! Floor 1: one file per network, blocks first.
+//!
+//! Variable names are part of the checkpoint format; renaming one breaks old checkpoints.
+
+pub mod blocks;
+pub mod build;
+pub mod encoder;
+pub mod encoder_decoder;
+pub mod input;
+pub mod pose;
+pub mod sam;

@@ -1,0 +1,350 @@
+//! Floor 1: Adam (Kingma and Ba 2015) whose moments are visible, so that a checkpoint can hold them.
+//!
+//! The same update as torch.optim.Adam: bias correction, epsilon outside the corrected root, weight decay added to the
+//! gradient; a variable without a gradient is left alone and does not count the step.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tch::nn::VarStore;
+use tch::{Kind, Tensor, no_grad};
+
+/// Settings of Adam.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdamConfig {
+    /// Learning rate.
+    pub lr: f64,
+    /// Decay of the first moment.
+    pub beta1: f64,
+    /// Decay of the second moment.
+    pub beta2: f64,
+    /// Keeps the quotient finite.
+    pub eps: f64,
+    /// L2 penalty, added to the gradient.
+    pub weight_decay: f64,
+}
+
+impl Default for AdamConfig {
+    fn default() -> Self {
+        Self { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+/// Moments that do not fit the variables.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdamStateError {
+    /// A tensor of a variable is not there.
+    #[error("cannot restore optimizer: tensor {name:?} is missing")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+    /// A tensor has another shape than its variable.
+    #[error(
+        "cannot restore optimizer: tensor {name:?} has the wrong shape; expected {expected:?}, got {got:?}"
+    )]
+    Shape {
+        /// Its name.
+        name: String,
+        /// Shape of the variable.
+        expected: Vec<i64>,
+        /// Shape of the tensor.
+        got: Vec<i64>,
+    },
+    /// A tensor that belongs to no variable.
+    #[error("cannot restore optimizer: tensor {name:?} belongs to no variable")]
+    Unknown {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The optimizer.
+#[derive(Debug)]
+pub struct Adam {
+    slots: Vec<Slot>,
+    config: AdamConfig,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: String,
+    variable: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    steps: i64,
+}
+
+impl Adam {
+    /// Moments of 0 for every variable.
+    pub fn new(variables: BTreeMap<String, Tensor>, config: AdamConfig) -> Self {
+        let slot = |(name, variable): (String, Tensor)| Slot {
+            exp_avg: variable.zeros_like(),
+            exp_avg_sq: variable.zeros_like(),
+            steps: 0,
+            name,
+            variable,
+        };
+        Self { slots: variables.into_iter().map(slot).collect(), config }
+    }
+
+    /// The trainable variables of a store by name.
+    pub fn named_trainable(vs: &VarStore) -> BTreeMap<String, Tensor> {
+        vs.variables().into_iter().filter(|(_, variable)| variable.requires_grad()).collect()
+    }
+
+    /// The learning rate of the next step.
+    pub fn lr(&self) -> f64 {
+        self.config.lr
+    }
+
+    /// Sets the learning rate of the next step.
+    pub fn set_lr(&mut self, lr: f64) {
+        self.config.lr = lr;
+    }
+
+    /// Forgets all gradients.
+    pub fn zero_grad(&mut self) {
+        for slot in &mut self.slots {
+            slot.variable.zero_grad();
+        }
+    }
+
+    /// Scales all gradients together to a norm of at most `max`; returns the norm before. Waits for the device.
+    pub fn clip_grad_norm(&mut self, max: f64) -> f64 {
+        no_grad(|| {
+            let gradients: Vec<Tensor> = self
+                .slots
+                .iter()
+                .map(|slot| slot.variable.grad())
+                .filter(Tensor::defined)
+                .collect();
+            let norms: Vec<Tensor> =
+                gradients.iter().map(|g| g.norm().to_kind(Kind::Double)).collect();
+            if norms.is_empty() {
+                return 0.0;
+            }
+            let norm = Tensor::stack(&norms, 0).norm().double_value(&[]);
+            if norm > max {
+                for mut gradient in gradients {
+                    let _ = gradient.g_mul_scalar_(max / (norm + 1e-6));
+                }
+            }
+            norm
+        })
+    }
+
+    /// One update from the gradients there are.
+    pub fn step(&mut self) {
+        let config = self.config;
+        no_grad(|| {
+            for slot in &mut self.slots {
+                let gradient = slot.variable.grad();
+                if gradient.defined() {
+                    slot.update(&gradient, &config);
+                }
+            }
+        });
+    }
+
+    /// `exp_avg.<name>`, `exp_avg_sq.<name>` and `step.<name>` (i64, `[1]`), sorted by name. Shares memory.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let mut state: Vec<(String, Tensor)> = self
+            .slots
+            .iter()
+            .flat_map(|slot| {
+                [
+                    (format!("exp_avg.{}", slot.name), slot.exp_avg.shallow_clone()),
+                    (format!("exp_avg_sq.{}", slot.name), slot.exp_avg_sq.shallow_clone()),
+                    (format!("step.{}", slot.name), Tensor::from_slice(&[slot.steps])),
+                ]
+            })
+            .collect();
+        state.sort_by(|a, b| a.0.cmp(&b.0));
+        state
+    }
+
+    /// Takes over a stored state; nothing changes unless all of it fits.
+    ///
+    /// # Errors
+    /// [`AdamStateError`] names the first tensor that is missing, has the wrong shape, or belongs to no variable.
+    pub fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), AdamStateError> {
+        let mut given: HashMap<&str, &Tensor> =
+            state.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+        let mut take = |name: String, expected: &[i64]| {
+            let Some(tensor) = given.remove(name.as_str()) else {
+                return Err(AdamStateError::Missing { name });
+            };
+            let got = tensor.size();
+            if got != expected {
+                return Err(AdamStateError::Shape { name, expected: expected.to_vec(), got });
+            }
+            Ok(tensor.shallow_clone())
+        };
+        let mut found = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            let size = slot.variable.size();
+            found.push((
+                take(format!("exp_avg.{}", slot.name), &size)?,
+                take(format!("exp_avg_sq.{}", slot.name), &size)?,
+                take(format!("step.{}", slot.name), &[1])?,
+            ));
+        }
+        if let Some(name) = given.into_keys().min() {
+            return Err(AdamStateError::Unknown { name: name.into() });
+        }
+        no_grad(|| {
+            for (slot, (exp_avg, exp_avg_sq, steps)) in self.slots.iter_mut().zip(found) {
+                slot.exp_avg.copy_(&exp_avg);
+                slot.exp_avg_sq.copy_(&exp_avg_sq);
+                slot.steps = steps.int64_value(&[0]);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl Slot {
+    fn update(&mut self, gradient: &Tensor, config: &AdamConfig) {
+        let AdamConfig { lr, beta1, beta2, eps, weight_decay } = *config;
+        self.steps += 1;
+        let decayed;
+        let gradient = if weight_decay == 0.0 {
+            gradient
+        } else {
+            decayed = gradient + &self.variable * weight_decay;
+            &decayed
+        };
+        let _ = self.exp_avg.lerp_(gradient, 1.0 - beta1);
+        let _ = self.exp_avg_sq.g_mul_scalar_(beta2);
+        let square = gradient.square() * (1.0 - beta2);
+        let _ = self.exp_avg_sq.g_add_(&square);
+        let correction1 = 1.0 - beta1.powi(self.steps as i32);
+        let correction2 = 1.0 - beta2.powi(self.steps as i32);
+        let mut denominator = self.exp_avg_sq.sqrt();
+        let _ = denominator.g_div_scalar_(correction2.sqrt());
+        let _ = denominator.g_add_scalar_(eps);
+        let change = &self.exp_avg / denominator * (-lr / correction1);
+        let _ = self.variable.g_add_(&change);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variable(values: &[f64]) -> Tensor {
+        Tensor::from_slice(values).set_requires_grad(true)
+    }
+
+    fn adam(variable: &Tensor, config: AdamConfig) -> Adam {
+        Adam::new(BTreeMap::from([("x".to_string(), variable.shallow_clone())]), config)
+    }
+
+    fn descend(adam: &mut Adam, x: &Tensor) {
+        adam.zero_grad();
+        (x.square().sum(None) * 0.5).backward(); // the gradient is x
+        adam.step();
+    }
+
+    /// The update rule number by number.
+    fn by_hand(mut x: f64, steps: i32, config: &AdamConfig) -> f64 {
+        let (mut m, mut v) = (0.0, 0.0);
+        for t in 1..=steps {
+            let g = x + config.weight_decay * x;
+            m = config.beta1 * m + (1.0 - config.beta1) * g;
+            v = config.beta2 * v + (1.0 - config.beta2) * g * g;
+            let m_hat = m / (1.0 - config.beta1.powi(t));
+            let v_hat: f64 = v / (1.0 - config.beta2.powi(t));
+            x -= config.lr * m_hat / (v_hat.sqrt() + config.eps);
+        }
+        x
+    }
+
+    #[test]
+    fn the_first_step_is_the_learning_rate_against_the_sign() {
+        let x = variable(&[3.0, -0.5]);
+        descend(&mut adam(&x, AdamConfig { lr: 0.1, ..AdamConfig::default() }), &x);
+        let got = Vec::<f64>::try_from(&x).unwrap();
+        assert!((got[0] - 2.9).abs() < 1e-8 && (got[1] + 0.4).abs() < 1e-8, "{got:?}");
+    }
+
+    #[test]
+    fn many_steps_follow_the_rule() {
+        for weight_decay in [0.0, 0.3] {
+            let config = AdamConfig { lr: 0.05, beta1: 0.8, beta2: 0.95, eps: 1e-3, weight_decay };
+            let x = variable(&[3.0, -0.5]);
+            let mut adam = adam(&x, config);
+            for _ in 0..20 {
+                descend(&mut adam, &x);
+            }
+            for (got, start) in Vec::<f64>::try_from(&x).unwrap().into_iter().zip([3.0, -0.5]) {
+                assert!((got - by_hand(start, 20, &config)).abs() < 1e-12);
+            }
+        }
+    }
+
+    #[test]
+    fn a_restored_state_goes_on_as_if_never_stopped() {
+        let config = AdamConfig { lr: 0.1, ..AdamConfig::default() };
+        let (a, b) = (variable(&[3.0, -0.5]), variable(&[0.0, 0.0]));
+        let mut first = adam(&a, config);
+        for _ in 0..3 {
+            descend(&mut first, &a);
+        }
+        let mut second = adam(&b, config);
+        no_grad(|| b.shallow_clone().copy_(&a));
+        second.load_state(&first.state()).unwrap();
+        for _ in 0..3 {
+            descend(&mut first, &a);
+            descend(&mut second, &b);
+        }
+        assert_eq!(Vec::<f64>::try_from(&a).unwrap(), Vec::<f64>::try_from(&b).unwrap());
+    }
+
+    #[test]
+    fn a_variable_without_gradient_does_not_count_the_step() {
+        let (x, idle) = (variable(&[1.0]), variable(&[1.0]));
+        let variables =
+            [("x", &x), ("idle", &idle)].map(|(name, v)| (name.to_string(), v.shallow_clone()));
+        let mut adam = Adam::new(BTreeMap::from(variables), AdamConfig::default());
+        descend(&mut adam, &x);
+        let steps: Vec<i64> = adam
+            .state()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("step."))
+            .map(|(_, steps)| steps.int64_value(&[0]))
+            .collect();
+        assert_eq!(steps, [0, 1]); // idle, x
+        assert_eq!(f64::try_from(&idle).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn a_state_that_does_not_fit_is_refused() {
+        let mut adam = adam(&variable(&[1.0, 2.0]), AdamConfig::default());
+        let mut state = adam.state();
+        let missing = state.remove(0);
+        assert_eq!(
+            adam.load_state(&state),
+            Err(AdamStateError::Missing { name: "exp_avg.x".into() })
+        );
+        state.push((missing.0, Tensor::from_slice(&[1.0])));
+        let message = adam.load_state(&state).unwrap_err().to_string();
+        assert!(message.ends_with("expected [2], got [1]"), "{message}");
+        let mut other = adam.state();
+        other.push(("step.y".into(), Tensor::from_slice(&[0i64])));
+        assert_eq!(adam.load_state(&other), Err(AdamStateError::Unknown { name: "step.y".into() }));
+    }
+
+    #[test]
+    fn clipping_scales_all_gradients_together() {
+        let (a, b) = (variable(&[3.0]), variable(&[4.0]));
+        let variables =
+            [("a", &a), ("b", &b)].map(|(name, v)| (name.to_string(), v.shallow_clone()));
+        let mut adam = Adam::new(BTreeMap::from(variables), AdamConfig::default());
+        ((a.square() + b.square()).sum(None) * 0.5).backward();
+        assert_eq!(adam.clip_grad_norm(10.0), 5.0);
+        assert_eq!(f64::try_from(a.grad()).unwrap(), 3.0);
+        assert_eq!(adam.clip_grad_norm(1.0), 5.0);
+        assert!((f64::try_from(b.grad()).unwrap() - 0.8).abs() < 1e-6);
+    }
+}
