@@ -7,10 +7,14 @@ pub mod align;
 pub mod components;
 pub mod nearest;
 pub mod pairs;
+pub mod resize;
 // floor 2: doors
+pub mod datasets;
+pub mod decode;
 pub mod mask_store;
 pub mod rules_file;
 // floor 3: stages
+pub mod stages;
 // floor 4: runs
 pub mod progress;
 pub mod synth;

@@ -1,0 +1,3 @@
+//! Floor 3: the stages, one step for one item each, in the order of the data.
+
+pub mod load;
