@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// Print the versions of the native libraries and the execution providers.
     Doctor(commands::doctor::DoctorArgs),
+    /// Count the pairs of a shard set and compare them with its depth.
+    Quality(commands::quality::QualityArgs),
     /// Render driving scenes with exact depth, semantics, instances and poses in KITTI raw layout.
     Synth(commands::synth::SynthArgs),
 }
@@ -36,6 +38,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Quality(args) => commands::quality::run(args),
         Command::Synth(args) => commands::synth::run(args),
     };
     match ended {

@@ -7,6 +7,7 @@ pub mod align;
 pub mod components;
 pub mod nearest;
 pub mod pairs;
+pub mod quality;
 pub mod resize;
 // floor 2: doors
 pub mod datasets;

@@ -1,4 +1,5 @@
 //! Floor 5: the sub-commands, one file each.
 
 pub mod doctor;
+pub mod quality;
 pub mod synth;

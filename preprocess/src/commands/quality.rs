@@ -1,0 +1,144 @@
+//! Floor 5: `suw-preprocess quality`: pairs per rule, and what the stored depth says about them.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+use suw_shared::exit::{Exit, Failure};
+use suw_shared::manifest::{MANIFEST_FILE, ShardSetManifest};
+use suw_shared::pair::PairKind;
+use suw_shared::shard::ShardSet;
+
+use crate::progress::{Loudness, Progress};
+use crate::quality::{GROUPS, Group, PAIRS_ENOUGH, Quality, Tally};
+
+/// Arguments of `quality`.
+#[derive(Args)]
+#[command(after_help = "Example: suw-preprocess quality shards/demo/train\n\n\
+    A patch has the median of its measured pixels. confirmed: far > near; contradicted: near > 1.02 far; tie: between; \
+    all three are shares of the measured pairs. unmeasured: share of all pairs without a measured pixel on one side.")]
+pub struct QualityArgs {
+    /// Folder of a shard set.
+    #[arg(value_name = "SHARDS")]
+    pub shards: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Say more.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Say nothing but results.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// Counts the pairs of all samples and prints a table.
+pub fn run(args: &QualityArgs) -> anyhow::Result<Exit> {
+    let manifest_path = args.shards.join(MANIFEST_FILE);
+    if !manifest_path.is_file() {
+        let message = format!(
+            "cannot read shard set {:?}: expected a finished set with {MANIFEST_FILE}, got none",
+            args.shards
+        );
+        return Err(Failure::usage(message).into());
+    }
+    let broken = |error: &dyn std::fmt::Display| Failure::integrity(error.to_string());
+    let manifest = ShardSetManifest::read(&manifest_path).map_err(|error| broken(&error))?;
+    let mut quality = Quality::default();
+    // A set without shards is legal: all of its inputs were set aside.
+    if !manifest.shards.is_empty() {
+        let set = ShardSet::open(&args.shards).map_err(|error| broken(&error))?;
+        let progress = Progress::new("quality", loudness(args));
+        for index in 0..set.len() {
+            let sample = set.read(index).map_err(|error| broken(&error))?;
+            let pairs = sample.pairs.as_deref().unwrap_or_default();
+            quality.add(set.header().size, pairs, sample.depth.as_deref());
+            progress.set(index + 1, set.len());
+        }
+        progress.finish();
+    }
+    if args.json {
+        println!("{}", report(&quality));
+    } else {
+        print_table(&quality);
+    }
+    Ok(Exit::Done)
+}
+
+fn loudness(args: &QualityArgs) -> Loudness {
+    match (args.quiet, args.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
+    }
+}
+
+/// Shares and medians that stand on no pair are null.
+fn report(quality: &Quality) -> Value {
+    let groups = GROUPS.iter().zip(&quality.tallies).map(|(group, tally)| {
+        json!({
+            "rule": group.rule,
+            "kind": kind_name(group.kind),
+            "pairs": tally.pairs,
+            "pairs_per_sample": per_sample(tally.pairs, quality),
+            "measured": tally.measured(),
+            "unmeasured": tally.unmeasured,
+            "confirmed": tally.share(tally.confirmed),
+            "contradicted": tally.share(tally.contradicted),
+            "tie": tally.share(tally.tie),
+            "median_gap": tally.median_gap(),
+        })
+    });
+    json!({
+        "samples": quality.samples,
+        "samples_with_16_pairs": per_sample(quality.samples_with_enough, quality),
+        "groups": groups.collect::<Vec<Value>>(),
+    })
+}
+
+fn print_table(quality: &Quality) {
+    println!(
+        "{:8} {:6} {:>9} {:>10} {:>10} {:>12} {:>7} {:>11} {:>10}",
+        "rule",
+        "kind",
+        "pairs",
+        "per sample",
+        "confirmed",
+        "contradicted",
+        "tie",
+        "unmeasured",
+        "median gap"
+    );
+    for (group, tally) in GROUPS.iter().zip(&quality.tallies).filter(|(_, tally)| tally.pairs > 0) {
+        println!("{}", table_line(group, tally, quality));
+    }
+    let share = per_sample(quality.samples_with_enough, quality);
+    println!("{} samples; {share:.3} of them with at least {PAIRS_ENOUGH} pairs", quality.samples);
+}
+
+fn table_line(group: &Group, tally: &Tally, quality: &Quality) -> String {
+    let share = |count| tally.share(count).map_or("-".to_owned(), |share| format!("{share:.4}"));
+    format!(
+        "{:8} {:6} {:>9} {:>10.1} {:>10} {:>12} {:>7} {:>11.4} {:>10}",
+        group.rule,
+        kind_name(group.kind),
+        tally.pairs,
+        per_sample(tally.pairs, quality),
+        share(tally.confirmed),
+        share(tally.contradicted),
+        share(tally.tie),
+        tally.unmeasured as f64 / tally.pairs.max(1) as f64,
+        tally.median_gap().map_or("-".to_owned(), |gap| format!("{gap:.2}")),
+    )
+}
+
+fn per_sample(count: usize, quality: &Quality) -> f64 {
+    count as f64 / quality.samples.max(1) as f64
+}
+
+fn kind_name(kind: PairKind) -> &'static str {
+    match kind {
+        PairKind::Pixel => "pixel",
+        PairKind::Patch => "patch",
+    }
+}
