@@ -19,6 +19,8 @@ struct Cli {
 enum Command {
     /// Print the versions of the native libraries and the execution providers.
     Doctor(commands::doctor::DoctorArgs),
+    /// Walk a data set and write its manifest: clips, sizes, checksums, what is missing.
+    Scan(commands::scan::ScanArgs),
     /// Count the pairs of a shard set and compare them with its depth.
     Quality(commands::quality::QualityArgs),
     /// Render driving scenes with exact depth, semantics, instances and poses in KITTI raw layout.
@@ -38,6 +40,7 @@ pub fn run() -> ExitCode {
     };
     let ended = match &cli.command {
         Command::Doctor(args) => commands::doctor::run(args),
+        Command::Scan(args) => commands::scan::run(args),
         Command::Quality(args) => commands::quality::run(args),
         Command::Synth(args) => commands::synth::run(args),
     };

@@ -18,6 +18,7 @@ pub mod rules_file;
 pub mod stages;
 // floor 4: runs
 pub mod progress;
+pub mod scan;
 pub mod synth;
 // floor 5: command line
 pub mod cli;

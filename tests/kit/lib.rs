@@ -1,5 +1,6 @@
 //! What tests share.
 
+pub mod kitti_drive;
 mod python;
 pub mod samples;
 

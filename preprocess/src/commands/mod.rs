@@ -2,4 +2,5 @@
 
 pub mod doctor;
 pub mod quality;
+pub mod scan;
 pub mod synth;

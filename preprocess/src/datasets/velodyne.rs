@@ -15,7 +15,7 @@ use suw_shared::image_size::ImageSize;
 use crate::datasets::calibration::Projection;
 
 /// Bytes of one point.
-const POINT_BYTES: usize = 16;
+pub const POINT_BYTES: usize = 16;
 
 /// Most points of a scan; a 64-beam scanner gives some 120,000 per turn.
 const POINTS_MAX: usize = 1 << 22;

@@ -1,0 +1,152 @@
+//! Floor 5: `suw-preprocess scan`: a data set to its manifest.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use suw_shared::exit::{Exit, Failure};
+use suw_shared::problem::count_by_kind;
+
+use crate::datasets::manifest::DataSetManifest;
+use crate::datasets::manifest_file::check_split_name;
+use crate::datasets::split::{self, SplitEntry};
+use crate::progress::{Loudness, Progress};
+use crate::scan::{ScanError, ScanPlan, scan};
+
+/// Problems that are printed one by one; all of them stand in the manifest.
+const PROBLEMS_SHOWN: usize = 10;
+
+/// Walk a data set and write its manifest: clips, sizes, checksums, what is missing.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: suw-preprocess scan --dataset kitti --root data/kitti --split kitti-train.txt --out kitti-train.json"
+)]
+pub struct ScanArgs {
+    /// Layout of the data set
+    #[arg(long, value_enum)]
+    pub dataset: Layout,
+    /// The folder that holds the data set; for KITTI the one with the date folders
+    #[arg(long, value_name = "DIR")]
+    pub root: PathBuf,
+    /// Only the target frames of this list: lines "date/drive frame l|r"
+    #[arg(long, value_name = "FILE")]
+    pub split: Option<PathBuf>,
+    /// Name of the split in shards; default: the list's name without folder and extension, or "all"
+    #[arg(long)]
+    pub name: Option<String>,
+    /// A clip is the frames numbered t - N, t and t + N
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub stride: u32,
+    /// Frames of a clip: 3, or 1 for evaluation sets whose targets need no neighbors
+    #[arg(long, default_value_t = 3, value_parser = parse_frames)]
+    pub frames: u32,
+    /// Where the manifest goes
+    #[arg(long, value_name = "FILE.json")]
+    pub out: PathBuf,
+    /// Print the counts as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// No progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Every problem
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// Layouts that can be scanned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Layout {
+    /// KITTI raw, and the street world
+    Kitti,
+}
+
+fn parse_frames(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "3" => Ok(3),
+        _ => Err("expected 1 or 3".to_owned()),
+    }
+}
+
+/// Writes the manifest. Problems are listed in it and do not fail the command; a data set without any clip does.
+pub fn run(args: &ScanArgs) -> Result<Exit> {
+    let Layout::Kitti = args.dataset;
+    if !args.root.is_dir() {
+        let message = format!("cannot scan {:?}: expected a folder, got none", args.root);
+        return Err(Failure::usage(message).into());
+    }
+    let targets = args.split.as_deref().map(read_split).transpose()?;
+    let name = split_name(args)?;
+    let plan = ScanPlan {
+        root: &args.root,
+        split: &name,
+        targets: targets.as_deref(),
+        stride: args.stride,
+        frames: args.frames,
+    };
+    let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
+    let progress = Progress::new("files", loudness);
+    let manifest = scan(&plan, &|done, total| progress.set(done, total)).map_err(failure)?;
+    progress.finish();
+    if let Some(folder) = args.out.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make folder {folder:?}"))?;
+    }
+    manifest.write(&args.out)?;
+    report(args, &manifest);
+    Ok(Exit::Done)
+}
+
+fn failure(error: ScanError) -> anyhow::Error {
+    match error {
+        ScanError::Read { .. } => error.into(),
+        ScanError::Walk(_) | ScanError::NoClips { .. } => Failure::usage(error.to_string()).into(),
+    }
+}
+
+fn read_split(path: &Path) -> Result<Vec<SplitEntry>> {
+    let cannot = |cause: String| Failure::usage(format!("cannot use split {path:?}: {cause}"));
+    let text = fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
+    Ok(split::parse(&text).map_err(|error| cannot(error.to_string()))?)
+}
+
+fn split_name(args: &ScanArgs) -> Result<String> {
+    let stem = args.split.as_ref().and_then(|path| path.file_stem()?.to_str());
+    let name = args.name.as_deref().or(stem).unwrap_or("all").to_owned();
+    check_split_name(&name)
+        .map_err(|cause| Failure::usage(format!("{cause}; set it by --name")))?;
+    Ok(name)
+}
+
+fn report(args: &ScanArgs, manifest: &DataSetManifest) {
+    let problems = count_by_kind(&manifest.problems);
+    if args.json {
+        let counts = json!({ "counts": manifest.counts, "problems": problems });
+        println!("{counts:#}");
+        return;
+    }
+    let counts = manifest.counts;
+    println!(
+        "{} {:?}: {} clips of {} frames in {} scenes, {} files, {:.1} MB: {}",
+        manifest.dataset.name(),
+        manifest.split,
+        counts.clips,
+        counts.frames,
+        counts.scenes,
+        manifest.files.len(),
+        counts.bytes as f64 / 1e6,
+        args.out.display()
+    );
+    println!("laser scans: {}, depth pictures: {}", counts.lidar, counts.ground_truth);
+    for (kind, count) in &problems {
+        println!("{kind}: {count}");
+    }
+    let shown = if args.verbose { usize::MAX } else { PROBLEMS_SHOWN };
+    for problem in manifest.problems.iter().take(shown) {
+        eprintln!("{}: {}: {}", problem.kind.name(), problem.item, problem.reason);
+    }
+    if manifest.problems.len() > shown {
+        eprintln!("and {} more in the manifest", manifest.problems.len() - shown);
+    }
+}
