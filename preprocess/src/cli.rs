@@ -25,6 +25,8 @@ enum Command {
     Quality(commands::quality::QualityArgs),
     /// Render driving scenes with exact depth, semantics, instances and poses in KITTI raw layout.
     Synth(commands::synth::SynthArgs),
+    /// Check data sets and shard sets against their manifests.
+    Validate(commands::validate::ValidateArgs),
 }
 
 /// Reads the arguments, runs one command, prints one error chain.
@@ -43,6 +45,7 @@ pub fn run() -> ExitCode {
         Command::Scan(args) => commands::scan::run(args),
         Command::Quality(args) => commands::quality::run(args),
         Command::Synth(args) => commands::synth::run(args),
+        Command::Validate(args) => commands::validate::run(args),
     };
     match ended {
         Ok(exit) => exit.into(),

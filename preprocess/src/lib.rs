@@ -20,6 +20,7 @@ pub mod stages;
 pub mod progress;
 pub mod scan;
 pub mod synth;
+pub mod validation;
 // floor 5: command line
 pub mod cli;
 pub mod commands;

@@ -4,3 +4,4 @@ pub mod doctor;
 pub mod quality;
 pub mod scan;
 pub mod synth;
+pub mod validate;

@@ -11,7 +11,7 @@ pub const PROVENANCE_BYTES_MAX: usize = 32 * 1024;
 /// What all samples of a shard, and all shards of a set, have in common.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShardHeader {
-    /// Data set: ASCII letters, digits, `_` and `-`.
+    /// Data set: 1 to 64 of `A-Z a-z 0-9 - _ .`, the first no `.`.
     pub dataset: String,
     /// Split: the same characters.
     pub split: String,
@@ -111,9 +111,10 @@ impl ShardHeader {
             Err(HeaderError { what, expected: expected.to_owned(), got })
         };
         for (what, text) in [("dataset", &self.dataset), ("split", &self.split)] {
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-            if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
-                let expected = "1 to 64 ASCII letters, digits, '_' and '-'";
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+            let length = (1..=64).contains(&text.len());
+            if !length || !text.bytes().all(plain) || text.starts_with('.') {
+                let expected = "1 to 64 of A-Z a-z 0-9 - _ . that do not begin with '.'";
                 return wrong(what, expected, format!("{text:?}"));
             }
         }

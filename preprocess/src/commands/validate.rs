@@ -1,0 +1,107 @@
+//! Floor 5: `suw-preprocess validate`: whether what lies on disk is what manifests say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+use suw_shared::exit::{Exit, Failure};
+use suw_shared::manifest::SHARDS_FORMAT;
+
+use crate::progress::{Loudness, Progress};
+use crate::validation::finding::{Depth, Finding};
+use crate::validation::shard_set::shard_set_findings;
+
+/// Arguments of `validate`.
+#[derive(Args)]
+#[command(after_help = "Examples:\n  \
+    suw-preprocess validate shards/demo/train/manifest.json --deep\n  \
+    suw-preprocess validate kitti.json --root /data/kitti\n\n\
+    Ends with 4 and every fault by name when something is not what its manifest says.")]
+pub struct ValidateArgs {
+    /// Manifests of shard sets and data sets.
+    #[arg(required = true, value_name = "MANIFEST.json")]
+    pub manifests: Vec<PathBuf>,
+    /// Open every shard and check every rule of the format on every sample.
+    #[arg(long)]
+    pub deep: bool,
+    /// Where a data set lies; without it, the folder of its manifest, then the current folder.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Say more.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Say nothing but faults.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// Checks all of them, prints every fault.
+pub fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
+    let depth = if args.deep { Depth::Samples } else { Depth::Files };
+    let loudness = match (args.quiet, args.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
+    };
+    // Files that are not there at all are wrong usage, told before anything is read.
+    for path in &args.manifests {
+        if !path.is_file() {
+            return Err(Failure::usage(format!("cannot validate {path:?}: expected a file")).into());
+        }
+    }
+    let mut reports = Vec::new();
+    let mut n_findings = 0;
+    for path in &args.manifests {
+        let findings = findings_of(path, depth, loudness);
+        n_findings += findings.len();
+        if !args.json {
+            print_report(path, &findings, args.quiet);
+        }
+        reports.push(json!({"findings": findings, "manifest": path}));
+    }
+    if args.json {
+        println!("{}", json!({"findings": n_findings, "manifests": reports}));
+    }
+    Ok(if n_findings == 0 { Exit::Done } else { Exit::Integrity })
+}
+
+fn print_report(path: &Path, findings: &[Finding], quiet: bool) {
+    for finding in findings {
+        println!("{}: {finding}", path.display());
+    }
+    match findings.len() {
+        0 if quiet => {}
+        0 => println!("{}: as its manifest says", path.display()),
+        n => println!("{}: {n} fault{}", path.display(), if n == 1 { "" } else { "s" }),
+    }
+}
+
+fn findings_of(path: &Path, depth: Depth, loudness: Loudness) -> Vec<Finding> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let format = match format_of(path) {
+        Ok(format) => format,
+        Err(message) => return vec![Finding::new(name, message)],
+    };
+    match format.as_str() {
+        SHARDS_FORMAT => {
+            shard_set_findings(path, depth, &Progress::new("shards validated", loudness))
+        }
+        _ => {
+            vec![Finding::new(name, format!("format; expected {SHARDS_FORMAT:?}, got {format:?}"))]
+        }
+    }
+}
+
+fn format_of(path: &Path) -> Result<String, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
+    let value: Value =
+        serde_json::from_str(&text).map_err(|error| format!("cannot parse it: {error}"))?;
+    match value.get("format") {
+        Some(Value::String(format)) => Ok(format.clone()),
+        other => Err(format!("format; expected text, got {}", json!(other))),
+    }
+}
