@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use suw_shared::exit::{Exit, Failure};
 use suw_shared::manifest::SHARDS_FORMAT;
 
+use crate::datasets::manifest::{self, DataSetManifest};
 use crate::progress::{Loudness, Progress};
+use crate::validation::data_set::data_set_findings;
 use crate::validation::finding::{Depth, Finding};
 use crate::validation::shard_set::shard_set_findings;
 
@@ -56,7 +58,7 @@ pub fn run(args: &ValidateArgs) -> anyhow::Result<Exit> {
     let mut reports = Vec::new();
     let mut n_findings = 0;
     for path in &args.manifests {
-        let findings = findings_of(path, depth, loudness);
+        let findings = findings_of(path, args.root.as_deref(), depth, loudness)?;
         n_findings += findings.len();
         if !args.json {
             print_report(path, &findings, args.quiet);
@@ -80,20 +82,55 @@ fn print_report(path: &Path, findings: &[Finding], quiet: bool) {
     }
 }
 
-fn findings_of(path: &Path, depth: Depth, loudness: Loudness) -> Vec<Finding> {
+fn findings_of(
+    path: &Path,
+    root: Option<&Path>,
+    depth: Depth,
+    loudness: Loudness,
+) -> anyhow::Result<Vec<Finding>> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let told = |message: String| Ok(vec![Finding::new(&name, message)]);
     let format = match format_of(path) {
         Ok(format) => format,
-        Err(message) => return vec![Finding::new(name, message)],
+        Err(message) => return told(message),
     };
     match format.as_str() {
         SHARDS_FORMAT => {
-            shard_set_findings(path, depth, &Progress::new("shards validated", loudness))
+            let progress = Progress::new("shards validated", loudness);
+            Ok(shard_set_findings(path, depth, &progress))
         }
-        _ => {
-            vec![Finding::new(name, format!("format; expected {SHARDS_FORMAT:?}, got {format:?}"))]
+        manifest::FORMAT => {
+            let manifest = match DataSetManifest::read(path) {
+                Ok(manifest) => manifest,
+                Err(error) => return told(error.to_string()),
+            };
+            let root = match root {
+                Some(root) => root.to_owned(),
+                None => root_of(path, &manifest)?,
+            };
+            let progress = Progress::new("files validated", loudness);
+            Ok(data_set_findings(&manifest, &root, &progress))
         }
+        _ => told(format!(
+            "format; expected {SHARDS_FORMAT:?} or {:?}, got {format:?}",
+            manifest::FORMAT
+        )),
     }
+}
+
+/// The folder of the manifest or the current one, whichever holds a file that is listed.
+fn root_of(path: &Path, manifest: &DataSetManifest) -> anyhow::Result<PathBuf> {
+    let beside = path.parent().unwrap_or(Path::new("")).to_owned();
+    let holds = |root: &Path| manifest.files.iter().any(|file| root.join(&file.path).is_file());
+    let found = [beside.clone(), PathBuf::from(".")].into_iter().find(|root| holds(root));
+    found.or_else(|| manifest.files.is_empty().then_some(beside)).ok_or_else(|| {
+        let message = format!(
+            "cannot validate data-set manifest {path:?}: expected its files beside it or in the current folder, got \
+             none of {}; say where the data set lies with --root DIR",
+            manifest.files.len()
+        );
+        Failure::usage(message).into()
+    })
 }
 
 fn format_of(path: &Path) -> Result<String, String> {
