@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
-from torchvision.models.detection.rpn import AnchorGenerator
+from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
 from torchvision.ops import FeaturePyramidNetwork, MultiScaleRoIAlign
 
 from pyramid_pooling import PyramidPooling
@@ -83,7 +83,7 @@ class DemoPspNet(nn.Module):
     """PSPNet: dilated backbone at stride 8, pyramid pooling with bins 1, 2, 3, 6, then a light way up.
 
     At 416x128 poles and signs are one or two pixels wide, so features of strides 4 and 2 refine the pyramid's
-    answer. In: [n,3,128,416], ImageNet-normalized. Out: logits [n,19,64,208].
+    answer. In: [n,3,128,416], ImageNet-normalized. Out: logits [n,19,128,416].
     """
 
     def __init__(self) -> None:
@@ -92,12 +92,13 @@ class DemoPspNet(nn.Module):
         self.pyramid = PyramidPooling(STAGE3, 24, (HEIGHT // 8, WIDTH // 8))
         self.fuse = conv_bn(self.pyramid.outputs, 64)
         self.lateral1 = conv_bn(STAGE1, 48, kernel=1)
-        self.lateral0 = conv_bn(STEM, 32, kernel=1)
+        self.lateral0 = conv_bn(STEM, 40, kernel=1)
         self.reduce1 = conv_bn(64, 48, kernel=1)
-        self.reduce0 = conv_bn(48, 32, kernel=1)
+        self.reduce0 = conv_bn(48, 40, kernel=1)
         self.refine1 = conv_bn(48, 48)
-        self.refine0 = conv_bn(32, 32)
-        self.classify = nn.Conv2d(32, SEMANTIC_CLASSES, 1)
+        self.refine0 = conv_bn(40, 40)
+        # Four neighbouring pixels from each feature: the way from stride 2 to the full size.
+        self.classify = nn.Sequential(nn.Conv2d(40, 4 * SEMANTIC_CLASSES, 1), nn.PixelShuffle(2))
 
     def forward(self, x: Tensor) -> Tensor:
         stem, stage1, _, stage3 = self.backbone(x)
@@ -118,7 +119,7 @@ class ThinFpn(nn.Module):
     (torchvision makes its anchors in the type of the features, and eight bits cannot hold a coordinate).
     """
 
-    def __init__(self, channels: int = 64) -> None:
+    def __init__(self, channels: int = 48) -> None:
         super().__init__()
         self.bfloat16 = False
         self.body = ThinResNet(dilated=False)
@@ -137,6 +138,19 @@ class ThinFpn(nn.Module):
         return self.fpn(OrderedDict((str(i), stage) for i, stage in enumerate(stages)))
 
 
+class HalfRpnHead(RPNHead):
+    """torchvision's RPN head; its convolutions, too, run in bfloat16 where training asks for it."""
+
+    bfloat16 = False
+
+    def forward(self, x: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        if not (self.training and self.bfloat16):
+            return super().forward(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            logits, deltas = super().forward(x)
+        return [t.float() for t in logits], [t.float() for t in deltas]
+
+
 def demo_mask_rcnn() -> MaskRCNN:
     """torchvision's Mask R-CNN on the thin pyramid; labels are COCO ids as they stand."""
     backbone = ThinFpn()
@@ -152,11 +166,13 @@ def demo_mask_rcnn() -> MaskRCNN:
         max_size=WIDTH,
         image_mean=list(IMAGENET_MEAN),
         image_std=list(IMAGENET_DEVIATION),
+        _skip_resize=True,  # pictures come at the right size; masks need not be resampled for nothing
         rpn_anchor_generator=anchors,
+        rpn_head=HalfRpnHead(channels, anchors.num_anchors_per_location()[0]),
         rpn_pre_nms_top_n_train=250,
         rpn_pre_nms_top_n_test=150,
         rpn_post_nms_top_n_train=150,
-        rpn_post_nms_top_n_test=80,
+        rpn_post_nms_top_n_test=120,
         rpn_batch_size_per_image=128,
         rpn_fg_iou_thresh=0.6,
         box_roi_pool=_roi_align(levels, box_size),
@@ -164,8 +180,8 @@ def demo_mask_rcnn() -> MaskRCNN:
         box_predictor=FastRCNNPredictor(box_features, INSTANCE_CLASSES),
         box_score_thresh=0.1,
         box_nms_thresh=0.5,
-        box_detections_per_img=40,
-        box_batch_size_per_image=48,
+        box_detections_per_img=50,
+        box_batch_size_per_image=40,
         mask_roi_pool=_roi_align(levels, 14),
         mask_head=MaskRCNNHeads(channels, (mask_channels,) * 3, 1),
         mask_predictor=MaskRCNNPredictor(mask_channels, mask_channels, INSTANCE_CLASSES),

@@ -28,6 +28,10 @@ def mask_rcnn_r50(size: tuple[int, int], weights: Path | None, score_threshold: 
     )
     if weights is not None:
         net.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+        # torchvision runs its published COCO weights with an epsilon of 0 in the backbone.
+        for module in net.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eps = 0.0
     return net.eval()
 
 

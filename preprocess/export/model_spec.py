@@ -39,7 +39,7 @@ def spec_text(spec: Spec, onnx_file: str, onnx_digest: str) -> str:
         f'masks = "masks"    # f32 probabilities, {_MASK_SHAPES[spec.mask_form]}\n'
         f'mask_form = "{spec.mask_form}"\n'
         if spec.role == "instance"
-        else 'logits = "logits"  # f32 [1,19,h,w]; h x w is smaller than the input\n'
+        else 'logits = "logits"  # f32 [1,19,h,w]; h x w may be smaller than the input\n'
     )
     remark = "".join(f"# {line}\n" for line in spec.remark.splitlines())
     return (
