@@ -61,8 +61,8 @@ fn clips_need_both_neighbors_at_the_stride() {
     assert_eq!(keys(&manifest), ["2", "4", "2", "3", "4"]);
     let manifest = scanned(&ScanPlan { frames: 1, ..plan(root) });
     assert_eq!(manifest.counts.clips, 13);
-    // Scans are shared by both cameras and listed once: 13 pictures, 5 scans, 10 depth pictures, 2 calibrations.
-    assert_eq!(manifest.files.len(), 30);
+    // Scans are shared by both cameras and listed once: 13 pictures, 5 scans, 4 + 5 depth pictures, 2 calibrations.
+    assert_eq!(manifest.files.len(), 29);
     assert_eq!(manifest.counts.lidar, 4 + 5);
 }
 
