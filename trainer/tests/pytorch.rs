@@ -61,7 +61,8 @@ fn fill_all(vs: &mut VarStore) {
 fn fixture(name: &str) -> BTreeMap<String, Tensor> {
     tch::set_num_threads(1);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
-    Tensor::read_safetensors(folder.join(name)).unwrap().into_iter().collect()
+    let tensors = Tensor::read_safetensors(folder.join(name)).expect("the fixture is committed");
+    tensors.into_iter().collect()
 }
 
 #[track_caller]

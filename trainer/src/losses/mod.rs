@@ -19,3 +19,6 @@ pub mod ordinal;
 // all of it
 pub mod hourglass;
 pub mod total;
+
+#[cfg(test)]
+mod scene_tests;
