@@ -6,12 +6,11 @@
 //! that contains their center, and the nearest wins, so that a far point never hides a near object; dense maps are
 //! sampled at the new center like labels, because moving every pixel would grow the near objects.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use suw_shared::depth_map::DepthMap;
 use suw_shared::image_size::{ImageSize, Window};
+use suw_shared::resample::resample_rgb;
 use suw_shared::rgb_image::RgbImage;
 use suw_shared::semantic_map::SemanticMap;
 
@@ -76,23 +75,7 @@ pub fn resize_rgb(image: &RgbImage, window: Window, to: ImageSize) -> Vec<u8> {
         let rows = window_rows(image.data(), 3 * image.size().width as usize, window, 3);
         return planar(rows.flatten().copied(), to.area());
     }
-    let size = image.size();
-    let source = ImageRef::new(size.width, size.height, image.data(), PixelType::U8x3)
-        .expect("invariant: a picture has 3 bytes a pixel");
-    let mut resized = Image::new(to.width, to.height, PixelType::U8x3);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
-        .crop(
-            f64::from(window.x),
-            f64::from(window.y),
-            f64::from(window.width),
-            f64::from(window.height),
-        )
-        .use_alpha(false);
-    Resizer::new()
-        .resize(&source, &mut resized, &options)
-        .expect("invariant: both pictures have the same pixel type and the window fits");
-    planar(resized.buffer().iter().copied(), to.area())
+    planar(resample_rgb(image, window, to).into_data().into_iter(), to.area())
 }
 
 /// A window of a semantic map at network size: the label at each new center.

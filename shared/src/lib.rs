@@ -18,6 +18,8 @@ pub mod sample;
 pub mod sample_key;
 pub mod seed;
 pub mod semantic_map;
+// floor 1: arithmetic
+pub mod resample;
 // floor 2: doors
 pub mod atomic_file;
 pub mod checksum;
