@@ -15,6 +15,9 @@ use crate::nearest::NearestGrid;
 /// Most objects of one sample: they are numbered in 8 bits and 0 means none.
 pub const OBJECTS_MAX: usize = 255;
 
+/// Pixels that are skipped together where no object lies, as in most of a picture.
+const CHUNK: usize = 64;
+
 /// Thresholds of the alignment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlignParams {
@@ -81,7 +84,7 @@ pub fn align(input: &AlignInput, params: &AlignParams) -> Result<SampleObjects, 
     let chains = chains(input.frames, params);
     let mut map = claimed(&chains, input.frames, &grid);
     let numbers = numbers(&chains, input.frames[1], &map, params.min_area);
-    for pixel in &mut map {
+    for pixel in map.chunks_mut(CHUNK).filter(|chunk| is_painted(chunk)).flatten() {
         *pixel = numbers[usize::from(*pixel)];
     }
     let mut rows: Vec<AlignedObject> = chains
@@ -251,7 +254,7 @@ fn numbers(chains: &[Chain], target: &[Detection], map: &[u8], min_area: u32) ->
     );
     let mut areas = [[0_u32; 256]; 3];
     for (areas, frame) in areas.iter_mut().zip(map.chunks_exact((map.len() / 3).max(1))) {
-        for &pixel in frame {
+        for &pixel in frame.chunks(CHUNK).filter(|chunk| is_painted(chunk)).flatten() {
             areas[usize::from(pixel)] += 1;
         }
     }
@@ -264,6 +267,11 @@ fn numbers(chains: &[Chain], target: &[Detection], map: &[u8], min_area: u32) ->
         }
     }
     numbers
+}
+
+/// Whether any pixel is not 0, without a branch a pixel.
+fn is_painted(pixels: &[u8]) -> bool {
+    pixels.iter().fold(0, |all, pixel| all | pixel) != 0
 }
 
 #[cfg(test)]

@@ -40,11 +40,6 @@ impl Places {
         }
     }
 
-    /// Number of centers for ends of half width `half` in `rows`.
-    pub fn count(&self, half: usize, rows: &Range<u32>) -> usize {
-        self.by_half[half..].iter().map(|points| within(points, rows).len()).sum()
-    }
-
     /// First and last row with a center for ends of half width `half`.
     pub fn rows(&self, half: usize) -> Option<(u32, u32)> {
         let lists = || self.by_half[half..].iter();
@@ -56,15 +51,26 @@ impl Places {
 
 /// One of the centers of all `places` for ends of half width `half` in `rows`, each equally likely.
 pub fn draw(places: &[&Places], half: usize, rows: &Range<u32>, rng: &mut Pcg64) -> Option<Point> {
+    draw_with_list(places, half, rows, rng).map(|(_, point)| point)
+}
+
+/// `draw` with the position in `places` of the one the center comes from.
+pub fn draw_with_list(
+    places: &[&Places],
+    half: usize,
+    rows: &Range<u32>,
+    rng: &mut Pcg64,
+) -> Option<(usize, Point)> {
     let lists = || {
-        let all = places.iter().flat_map(|places| &places.by_half[half..]);
-        all.map(|points| within(points, rows))
+        let all = places.iter().enumerate();
+        all.flat_map(|(list, places)| places.by_half[half..].iter().map(move |p| (list, p)))
+            .map(|(list, points)| (list, within(points, rows)))
     };
-    let count: usize = lists().map(<[Point]>::len).sum();
+    let count: usize = lists().map(|(_, points)| points.len()).sum();
     let mut position = choose(count, rng)?;
-    for points in lists() {
+    for (list, points) in lists() {
         match points.get(position) {
-            Some(&point) => return Some(point),
+            Some(&point) => return Some((list, point)),
             None => position -= points.len(),
         }
     }
@@ -100,9 +106,6 @@ mod tests {
                 places.push(Point { y, x }, x as u8 + 1);
             }
         }
-        assert_eq!(places.count(0, &(0..6)), 18);
-        assert_eq!(places.count(1, &(2..4)), 4);
-        assert_eq!(places.count(3, &(0..6)), 0);
         assert_eq!(places.rows(2), Some((0, 5)));
         assert_eq!(places.rows(3), None);
         let mut rng = Seed(1).rng();

@@ -2,7 +2,7 @@
 
 use rand_pcg::Pcg64;
 
-use crate::pairs::places::{Ends, Point, choose, draw};
+use crate::pairs::places::{Ends, Places, Point, draw};
 use crate::pairs::rules::{Contact, TreeBuildingRule, clear_row};
 use crate::pairs::scene::Scene;
 
@@ -22,23 +22,21 @@ impl<'a> TreeBuildingPairs<'a> {
         Self { scene, rule, ground: ground.unwrap_or_default() }
     }
 
-    /// A pair of half width `half`: a far class evenly, a place of it, then a near class evenly, a place of it.
+    /// A pair of half width `half`: any far place, then any near place that it allows.
     pub fn draw_ends(&self, half: usize, rng: &mut Pcg64) -> Option<Ends> {
         let height = self.scene.input.size.height;
         let far_end = self.rule.far_above.map_or(height, |share| {
             // Centers strictly above the share of H.
             (f64::from(height) * share).ceil().max(0.0) as u32
         });
-        let far_classes = self.scene.present(self.rule.far, half);
-        let far_class = far_classes[choose(far_classes.len(), rng)?];
-        let far = draw(&self.scene.places(far_class), half, &(0..far_end), rng)?;
+        let far_places: Vec<&Places> =
+            self.rule.far.ids().flat_map(|class| self.scene.places(class)).collect();
+        let far = draw(&far_places, half, &(0..far_end), rng)?;
         let side = self.scene.side(far.x)?;
         let rows = self.near_top(far, half)? + half as u32..height;
-        let near_classes: Vec<u8> = (self.rule.near.ids())
-            .filter(|&class| self.scene.places_on(class, side).count(half, &rows) > 0)
-            .collect();
-        let near_class = near_classes[choose(near_classes.len(), rng)?];
-        let near = draw(&[self.scene.places_on(near_class, side)], half, &rows, rng)?;
+        let near_places: Vec<&Places> =
+            self.rule.near.ids().map(|class| self.scene.places_on(class, side)).collect();
+        let near = draw(&near_places, half, &rows, rng)?;
         (self.scene.side(near.x) == Some(side)).then_some(Ends { far, near })
     }
 

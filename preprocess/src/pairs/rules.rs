@@ -17,16 +17,6 @@ impl ClassSet {
         id < 19 && self.0 >> id & 1 == 1
     }
 
-    /// Whether all classes of `other` are in the set.
-    pub fn holds(self, other: Self) -> bool {
-        other.0 & !self.0 == 0
-    }
-
-    /// Whether no class is in the set.
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// Train ids, rising.
     pub fn ids(self) -> impl Iterator<Item = u8> {
         (0..19).filter(move |&id| self.contains(id))

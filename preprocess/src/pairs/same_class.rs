@@ -4,9 +4,12 @@
 use rand_pcg::Pcg64;
 
 use crate::components::{LabelTable, NO_CLASS, components};
-use crate::pairs::places::{Ends, Places, Point, choose, draw};
+use crate::pairs::places::{Ends, Places, Point, choose, draw, draw_with_list};
 use crate::pairs::rules::SameClassRule;
 use crate::pairs::scene::Scene;
+
+/// Draws of two places before the gap is asked for first.
+const TRIES: usize = 16;
 
 /// The rule made ready for one frame.
 #[derive(Debug)]
@@ -46,7 +49,8 @@ impl<'a> SameClassPairs<'a> {
         Self { rule, height, regions }
     }
 
-    /// A pair of half width `half`: a class evenly, a region of it evenly, a far place, then a near one.
+    /// A pair of half width `half`: a class evenly, then any two places of one of its regions that are far enough
+    /// apart, each such pair about equally likely.
     pub fn draw_ends(&self, half: usize, rng: &mut Pcg64) -> Option<Ends> {
         let gap = least_gap(self.rule, self.height, half);
         let able: Vec<(u8, &Places, (u32, u32))> = (self.regions.iter())
@@ -57,9 +61,26 @@ impl<'a> SameClassPairs<'a> {
             .filter(|id| able.iter().any(|(class, ..)| class == id))
             .collect();
         let class = classes[choose(classes.len(), rng)?];
-        let of_class: Vec<_> = able.iter().filter(|(other, ..)| *other == class).collect();
-        let (_, places, (first, last)) = of_class[choose(of_class.len(), rng)?];
-        let far = draw(&[places], half, &(*first..last + 1 - gap), rng)?;
+        let of_class: Vec<&Places> = able
+            .iter()
+            .filter(|(other, ..)| *other == class)
+            .map(|(_, places, _)| *places)
+            .collect();
+        let whole = 0..self.height;
+        let mut last_region = None;
+        for _ in 0..TRIES {
+            let (region, a) = draw_with_list(&of_class, half, &whole, rng)?;
+            let b = draw(&[of_class[region]], half, &whole, rng)?;
+            let (far, near) = if a.y <= b.y { (a, b) } else { (b, a) };
+            if u32::from(far.y) + gap <= u32::from(near.y) {
+                return Some(Ends { far, near });
+            }
+            last_region = Some(region);
+        }
+        // Few of its pairs are far enough apart: a far end that has a partner, then one of its partners.
+        let places = of_class[last_region?];
+        let (first, last) = places.rows(half)?;
+        let far = draw(&[places], half, &(first..last + 1 - gap), rng)?;
         let near = draw(&[places], half, &(u32::from(far.y) + gap..last + 1), rng)?;
         Some(Ends { far, near })
     }
