@@ -17,12 +17,28 @@ pub mod sampler;
 // floor 2: doors
 pub mod checkpoint;
 pub mod device;
+pub mod eval_file;
 pub mod picture_file;
 pub mod reference_case;
 pub mod run_log;
+pub mod shard_list;
 pub mod tensorboard;
 // floor 3: stages
 pub mod conformance;
+pub mod steps;
 // floor 4: runs
+pub mod eval_loop;
+pub mod feed;
+pub mod median_depth;
+pub mod plan;
+pub mod predict_loop;
+pub mod prefetch;
+pub mod train_loop;
+pub mod train_state;
+pub mod validation;
 // floor 5: command line
+pub mod cli;
 pub mod commands;
+pub mod config;
+pub mod config_plan;
+pub mod console;

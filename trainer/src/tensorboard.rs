@@ -68,7 +68,7 @@ impl EventFile {
     }
 
     /// Adds named numbers at one step.
-    pub fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<(), EventFileError> {
+    pub fn scalars(&mut self, step: u64, values: &[(String, f64)]) -> Result<(), EventFileError> {
         let mut summary = Vec::new();
         for (tag, value) in values {
             let mut entry = text_field(1, tag.as_bytes());
@@ -165,7 +165,7 @@ mod tests {
         let mut first = EventFile::create(folder.path()).unwrap();
         let second = EventFile::create(folder.path()).unwrap();
         assert_ne!(first.path(), second.path());
-        first.scalars(3, &[("loss/total", 1.5)]).unwrap();
+        first.scalars(3, &[("loss/total".to_owned(), 1.5)]).unwrap();
         first.flush().unwrap();
         let bytes = std::fs::read(first.path()).unwrap();
         let mut at = 0;

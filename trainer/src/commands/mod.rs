@@ -1,3 +1,8 @@
 //! Floor 5: the sub-commands, one file each.
 
 pub mod conformance;
+pub mod damage;
+pub mod doctor;
+pub mod eval;
+pub mod predict;
+pub mod train;

@@ -1,0 +1,114 @@
+//! Floor 5: `suw-trainer predict`: depth of pictures of any size.
+
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use suw_shared::exit::{Exit, Failure};
+use suw_shared::image_size::ImageSize;
+
+use crate::checkpoint::{self, CheckpointState};
+use crate::commands::damage::as_failure;
+use crate::commands::eval::device_of;
+use crate::commands::train::stop_on_signals;
+use crate::console::{Console, Verbosity};
+use crate::picture_file::ColorRange;
+use crate::predict_loop::{Fit, Numbers, PredictParams, predict_file};
+use crate::steps::model::Model;
+
+/// Arguments of `predict`.
+#[derive(Args)]
+#[command(
+    after_help = "Example: suw-trainer predict --checkpoint runs/demo/best --out depth --npy street.png
+
+Writes <stem>-color.png (near bright, far dark), <stem>-depth.png (KITTI: 16 bit, metres times 256) and with --npy
+<stem>.npy (float32 metres, not clamped), all at the size of the picture."
+)]
+pub struct PredictArgs {
+    /// Checkpoint folder.
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint: PathBuf,
+    /// Folder of the results.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How a picture gets into the network.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub fit: FitWord,
+    /// Write <stem>.npy too.
+    #[arg(long)]
+    pub npy: bool,
+    /// `auto`, `cpu` or `cuda:N`.
+    #[arg(long, default_value = "auto")]
+    pub device: String,
+    #[command(flatten)]
+    #[allow(missing_docs)] // documented where it is defined
+    pub verbosity: Verbosity,
+    /// PNG or JPEG pictures.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<PathBuf>,
+}
+
+/// How a picture gets into the network.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FitWord {
+    /// `pad` where the network was trained on crops at native scale, else `resize`.
+    Auto,
+    /// Resize to the size the network was trained at.
+    Resize,
+    /// Keep the scale; repeat the right and lower edge up to a multiple of 4.
+    Pad,
+}
+
+/// Predicts and says what was written.
+pub fn run(args: &PredictArgs) -> anyhow::Result<Exit> {
+    if let Some(missing) = args.images.iter().find(|path| !path.is_file()) {
+        return Err(Failure::usage(format!(
+            "cannot read picture {missing:?}: expected a file, got none"
+        ))
+        .into());
+    }
+    let mut stems: Vec<_> = args.images.iter().map(|path| path.file_stem()).collect();
+    stems.sort_unstable();
+    if let Some(same) = stems.windows(2).find(|two| two[0] == two[1]) {
+        let stem = same[0].unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "cannot predict two pictures of one name into {:?}: expected different names, got {stem:?} twice",
+            args.out
+        ))
+        .into());
+    }
+    let checkpoint = checkpoint::open(&args.checkpoint).map_err(as_failure)?;
+    let state = checkpoint.state();
+    let model = Model::open_depth(&checkpoint, device_of(&args.device)?).map_err(as_failure)?;
+    let params = PredictParams {
+        out: args.out.clone(),
+        fit: fit_of(args.fit, state),
+        numbers: if args.npy { Numbers::Npy } else { Numbers::Off },
+        range: ColorRange { near_m: state.alpha as f32, far_m: state.beta as f32 },
+    };
+    let stop = stop_on_signals()?;
+    let mut console = Console::new(args.verbosity, "image", 0, args.images.len() as u64);
+    for (number, path) in args.images.iter().enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::stopped(format!("stopped after {number} images")).into());
+        }
+        let written = predict_file(&model, path, &params).context("no depth was written for it")?;
+        console.advance(number as u64 + 1, String::new);
+        for path in written {
+            println!("{}", path.display());
+        }
+    }
+    console.finish();
+    Ok(Exit::Done)
+}
+
+fn fit_of(word: FitWord, state: &CheckpointState) -> Fit {
+    let resize = Fit::Resize(ImageSize::new(state.width, state.height));
+    match word {
+        FitWord::Resize => resize,
+        FitWord::Pad => Fit::Pad,
+        FitWord::Auto if state.scale == [1.0, 1.0] => Fit::Pad,
+        FitWord::Auto => resize,
+    }
+}

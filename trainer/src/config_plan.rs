@@ -1,0 +1,443 @@
+//! Floor 5: from what a human wrote to what will happen: words to types, ranges checked, devices and data opened.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use suw_shared::checksum;
+use suw_shared::exit::Failure;
+use suw_shared::image_size::ImageSize;
+use suw_shared::pair::{Origin, PairKind};
+use suw_shared::seed::Seed;
+use suw_shared::toml_file;
+
+use crate::augment::AugmentParams;
+use crate::config::{
+    CenterWord, DropWord, LearningKind, LossesConfig, MotionSource, ObjectLossWord, ObjectPoseWord,
+    OriginWord, PatchModeWord, PoolingWord, PoseOutputWord, RegressionWord, ReprojectionWord,
+    SoftnessWord, SpaceWord, Switch, TrainConfig, WeakWord,
+};
+use crate::depth_bins::DepthBins;
+use crate::device::DeviceChoice;
+use crate::draw::PairChoice;
+use crate::eval_loop::EvalParams;
+use crate::example::{ExampleParams, Frames};
+use crate::losses::ordinal::{DepthSpace, PatchMode, WeakConfig};
+use crate::losses::photometric::{Automask, PhotometricConfig, Reprojection};
+use crate::losses::regression::Regression;
+use crate::losses::supervised::{BinCenter, Softness, SupervisedConfig};
+use crate::losses::total::{LossConfig, ObjectLoss, ObjectPose, UnsupervisedConfig};
+use crate::metrics::depth::{Crop, DepthProtocol, Scaling};
+use crate::networks::blocks::Residual;
+use crate::networks::encoder_decoder::{EncoderDecoderConfig, LogitsNorm};
+use crate::networks::pose::{ObjectPooling, PoseConfig, PoseOutputs};
+use crate::optim::adam::AdamConfig;
+use crate::optim::schedule::{Milestone, StepSchedule};
+use crate::plan::{QUEUE_MAX, READERS_MAX, TrainPlan};
+use crate::prefetch::PrefetchParams;
+use crate::shard_list::{ShardList, ShardListError};
+use crate::steps::model::ModelSpec;
+use crate::steps::train::CameraMotion;
+use crate::train_loop::TrainData;
+
+/// Images that go through the network together when it is evaluated.
+pub const EVAL_BATCH: usize = 4;
+
+/// Checks a configuration, opens its data and its device.
+pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, TrainData)> {
+    check_values(config)?;
+    let crop = crop_of(config)?;
+    let bins = DepthBins::new(config.network.alpha, config.network.beta, config.network.bins)
+        .ok_or_else(|| {
+            wrong(
+                "network.alpha, network.beta, network.bins",
+                "0 < alpha < beta and at least 2 bins",
+                &bins_text(config),
+            )
+        })?;
+    let data = open_data(config)?;
+    check_data(config, &data, crop)?;
+    let unsupervised = uses(config, LearningKind::U);
+    let device = DeviceChoice::parse(&config.device)
+        .ok_or_else(|| wrong("device", "auto, cpu or cuda:N", &config.device))?
+        .open()
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let plan = TrainPlan {
+        run_dir: config.run.dir.clone(),
+        config_text: toml_file::to_text(config),
+        fingerprint: fingerprint(config, &data),
+        seed: Seed(config.seed),
+        device,
+        n_threads: config.train.threads,
+        model: ModelSpec {
+            bins,
+            network: network_of(config),
+            pose: unsupervised.then(|| pose_of(config)),
+        },
+        losses: LossConfig {
+            bins,
+            supervised: uses(config, LearningKind::S).then(|| supervised_of(&config.losses)),
+            unsupervised: unsupervised.then(|| unsupervised_of(&config.losses)),
+            weak: uses(config, LearningKind::W).then(|| weak_of(&config.losses)),
+        },
+        camera: match config.pose.camera {
+            MotionSource::Network => CameraMotion::Predicted,
+            MotionSource::Shards => CameraMotion::Stored,
+        },
+        examples: ExampleParams {
+            frames: if unsupervised { Frames::Clip } else { Frames::Target },
+            augment: AugmentParams {
+                crop,
+                flip: config.augment.flip,
+                brightness: config.augment.brightness,
+                contrast: config.augment.contrast,
+                saturation: config.augment.saturation,
+                hue: config.augment.hue,
+            },
+            pairs: uses(config, LearningKind::W).then(|| pairs_of(&config.losses)),
+            n_objects_max: config.pose.max_objects,
+        },
+        batch: config.train.batch,
+        n_epochs: config.train.epochs,
+        n_steps_max: config.train.max_steps,
+        adam: AdamConfig {
+            lr: config.train.lr,
+            beta1: config.train.beta1,
+            beta2: config.train.beta2,
+            weight_decay: config.train.weight_decay,
+            ..AdamConfig::default()
+        },
+        schedule: StepSchedule {
+            base: config.train.lr,
+            factor: config.train.lr_factor,
+            milestone: match config.train.lr_drop {
+                DropWord::Once => Milestone::Once(config.train.lr_drop_epochs),
+                DropWord::Every => Milestone::Every(config.train.lr_drop_epochs),
+            },
+        },
+        clip_norm: if config.train.clip_norm > 0.0 {
+            config.train.clip_norm
+        } else {
+            f64::INFINITY
+        },
+        prefetch: PrefetchParams { n_threads: config.data.readers, queue: config.data.queue },
+        log_every: config.run.log_every,
+        checkpoint_every: config.run.checkpoint_every,
+        n_keep: config.run.keep,
+        n_pictures: config.run.pictures,
+        validation: EvalParams {
+            protocol: DepthProtocol {
+                crop: config.validation.crop.parse::<Crop>().map_err(Failure::usage)?,
+                cap_m: config.validation.cap,
+                scaling: if config.validation.median_scale {
+                    Scaling::Median
+                } else {
+                    Scaling::None
+                },
+            },
+            n_images_max: config.validation.images,
+            batch: EVAL_BATCH,
+        },
+    };
+    Ok((plan, data))
+}
+
+/// A shard list that cannot be opened: a wrong path is the operator's mistake, a wrong file is damage.
+pub fn open_shards(folders: &[PathBuf]) -> anyhow::Result<ShardList> {
+    for folder in folders {
+        if !folder.join(suw_shared::manifest::MANIFEST_FILE).is_file() {
+            let message = format!(
+                "cannot open shard set {folder:?}: no manifest.json in it; expected a folder made by `suw-preprocess run`"
+            );
+            return Err(Failure::usage(message).into());
+        }
+    }
+    Ok(ShardList::open(folders).map_err(|error| match error {
+        ShardListError::Shard(_) => Failure::integrity(error.to_string()),
+        other => Failure::usage(other.to_string()),
+    })?)
+}
+
+fn open_data(config: &TrainConfig) -> anyhow::Result<TrainData> {
+    let train = Arc::new(open_shards(&config.data.train)?);
+    let validation = match config.data.validation.as_slice() {
+        [] => None,
+        folders => Some(open_shards(folders)?),
+    };
+    Ok(TrainData { train, validation })
+}
+
+/// Digest of everything that decides the weights. Left out: where results go, which machine, how long, how often it reports.
+fn fingerprint(config: &TrainConfig, data: &TrainData) -> String {
+    let mut config = config.clone();
+    config.device = String::new();
+    config.data.train = Vec::new();
+    config.data.validation = Vec::new();
+    (config.data.readers, config.data.queue) = (0, 0);
+    config.run.dir = PathBuf::new();
+    (config.run.log_every, config.run.checkpoint_every) = (0, 0);
+    (config.run.keep, config.run.pictures) = (0, 0);
+    (config.train.epochs, config.train.max_steps, config.train.threads) = (0, None, 0);
+    let text = format!("{}\ntrain {}\n", toml_file::to_text(&config), data.train.digest());
+    checksum::blake3_of_bytes(text.as_bytes())
+}
+
+fn wrong(key: &str, expected: &str, got: &str) -> Failure {
+    Failure::usage(format!("cannot use {key}: expected {expected}, got {got}"))
+}
+
+fn bins_text(config: &TrainConfig) -> String {
+    let network = &config.network;
+    format!("{}, {}, {}", network.alpha, network.beta, network.bins)
+}
+
+fn uses(config: &TrainConfig, kind: LearningKind) -> bool {
+    config.losses.kinds.contains(&kind)
+}
+
+/// Every number that has a range of its own.
+fn check_values(config: &TrainConfig) -> Result<(), Failure> {
+    let (train, augment, losses) = (&config.train, &config.augment, &config.losses);
+    let fractions = [
+        ("augment.flip", augment.flip),
+        ("augment.brightness", augment.brightness),
+        ("augment.contrast", augment.contrast),
+        ("augment.saturation", augment.saturation),
+        ("augment.hue", augment.hue),
+        ("losses.unsupervised.ssim_weight", losses.unsupervised.ssim_weight),
+    ];
+    for (key, value) in fractions {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(wrong(key, "0 to 1", &value.to_string()));
+        }
+    }
+    let not_negative = [
+        ("losses.weight_u", losses.weight_u),
+        ("losses.weight_w", losses.weight_w),
+        ("losses.supervised.weight_depth", losses.supervised.weight_depth),
+        ("losses.unsupervised.weight_smooth", losses.unsupervised.weight_smooth),
+        ("train.weight_decay", train.weight_decay),
+        ("train.clip_norm", train.clip_norm),
+    ];
+    for (key, value) in not_negative {
+        if !(value.is_finite() && value >= 0.0) {
+            return Err(wrong(key, "a number from 0", &value.to_string()));
+        }
+    }
+    let positive = [
+        ("train.lr", train.lr),
+        ("train.lr_factor", train.lr_factor),
+        ("losses.supervised.gamma", losses.supervised.gamma),
+        ("losses.ordinal.tau", losses.ordinal.tau),
+        ("pose.rotation_scale", config.pose.rotation_scale),
+        ("pose.translation_scale", config.pose.translation_scale),
+        ("validation.cap", config.validation.cap),
+    ];
+    for (key, value) in positive {
+        if !(value.is_finite() && value > 0.0) {
+            return Err(wrong(key, "a number above 0", &value.to_string()));
+        }
+    }
+    for (key, value) in [("train.beta1", train.beta1), ("train.beta2", train.beta2)] {
+        if !(0.0..1.0).contains(&value) {
+            return Err(wrong(key, "0 to below 1", &value.to_string()));
+        }
+    }
+    let counts = [
+        ("train.batch", train.batch, 4096),
+        ("data.readers", config.data.readers, READERS_MAX),
+        ("data.queue", config.data.queue, QUEUE_MAX),
+        ("run.log_every", usize::try_from(config.run.log_every).unwrap_or(usize::MAX), usize::MAX),
+        ("train.lr_drop_epochs", train.lr_drop_epochs as usize, usize::MAX),
+        ("train.epochs", train.epochs as usize, usize::MAX),
+    ];
+    for (key, value, most) in counts {
+        if value == 0 || value > most {
+            let expected =
+                if most == usize::MAX { "at least 1".to_owned() } else { format!("1 to {most}") };
+            return Err(wrong(key, &expected, &value.to_string()));
+        }
+    }
+    if !matches!(config.pose.stride, 1 | 2) {
+        return Err(wrong("pose.stride", "1 or 2", &config.pose.stride.to_string()));
+    }
+    if config.network.enc4_channels < 1 {
+        return Err(wrong(
+            "network.enc4_channels",
+            "at least 1",
+            &config.network.enc4_channels.to_string(),
+        ));
+    }
+    if losses.kinds.is_empty() {
+        return Err(wrong("losses.use", "any of \"S\", \"U\", \"W\"", "none"));
+    }
+    Ok(())
+}
+
+fn crop_of(config: &TrainConfig) -> Result<Option<ImageSize>, Failure> {
+    let Some(text) = &config.augment.crop else { return Ok(None) };
+    let crop: ImageSize = text.parse().map_err(Failure::usage)?;
+    if crop.width % 4 != 0 || crop.height % 4 != 0 {
+        return Err(wrong("augment.crop", "multiples of 4", text));
+    }
+    Ok(Some(crop))
+}
+
+/// Whether the shards hold what the losses need.
+fn check_data(
+    config: &TrainConfig,
+    data: &TrainData,
+    crop: Option<ImageSize>,
+) -> Result<(), Failure> {
+    let size = data.train.size();
+    if size.width % 4 != 0 || size.height % 4 != 0 {
+        return Err(wrong("data.train", "a network size in multiples of 4", &size.to_string()));
+    }
+    if let Some(validation) = &data.validation {
+        let other = validation.size();
+        if other.width % 4 != 0 || other.height % 4 != 0 {
+            return Err(wrong(
+                "data.validation",
+                "a network size in multiples of 4",
+                &other.to_string(),
+            ));
+        }
+    }
+    if let Some(crop) = crop.filter(|crop| crop.width > size.width || crop.height > size.height) {
+        return Err(wrong("augment.crop", &format!("at most {size}"), &crop.to_string()));
+    }
+    let any = |has: fn(&suw_shared::shard::ShardHeader) -> bool| data.train.headers().any(has);
+    let needs = [
+        (LearningKind::S, "S needs depth", any(|h| h.contents.depth)),
+        (LearningKind::U, "U needs clips of 3 frames", any(|h| h.frames == 3)),
+        (LearningKind::U, "U needs intrinsics", any(|h| h.contents.intrinsics)),
+        (LearningKind::W, "W needs pairs", any(|h| h.contents.pairs)),
+    ];
+    for (kind, need, there) in needs {
+        if uses(config, kind) && !there {
+            let message =
+                format!("cannot use losses.use: {need}; expected them in data.train, got none");
+            return Err(Failure::usage(message));
+        }
+    }
+    let stored = config.pose.camera == MotionSource::Shards && uses(config, LearningKind::U);
+    if stored && !any(|h| h.contents.pose) {
+        return Err(wrong("pose.camera", "poses in data.train", "none"));
+    }
+    Ok(())
+}
+
+fn network_of(config: &TrainConfig) -> EncoderDecoderConfig {
+    let network = &config.network;
+    EncoderDecoderConfig {
+        n_bins: network.bins,
+        enc4_channels: network.enc4_channels,
+        residual: match network.residual {
+            Switch::Off => Residual::Off,
+            Switch::On => Residual::On,
+        },
+        logits_norm: match network.logits_norm {
+            Switch::Off => LogitsNorm::Plain,
+            Switch::On => LogitsNorm::BatchNorm,
+        },
+        ..EncoderDecoderConfig::default()
+    }
+}
+
+fn pose_of(config: &TrainConfig) -> PoseConfig {
+    let pose = &config.pose;
+    PoseConfig {
+        outputs: match pose.outputs {
+            PoseOutputWord::PerSource => PoseOutputs::PerSource,
+            PoseOutputWord::ConstantVelocity => PoseOutputs::ConstantVelocity,
+        },
+        stride: pose.stride,
+        object_pooling: match pose.object_pooling {
+            PoolingWord::Mask => ObjectPooling::Mask,
+            PoolingWord::WholeFrame => ObjectPooling::WholeFrame,
+        },
+        rotation_scale: pose.rotation_scale,
+        translation_scale: pose.translation_scale,
+    }
+}
+
+fn supervised_of(losses: &LossesConfig) -> SupervisedConfig {
+    let text = &losses.supervised;
+    SupervisedConfig {
+        softness: match text.softness {
+            SoftnessWord::Gaussian => Softness::Gaussian(text.gamma),
+            SoftnessWord::Hard => Softness::Hard,
+        },
+        center: match text.center {
+            CenterWord::Rounded => BinCenter::Rounded,
+            CenterWord::Exact => BinCenter::Exact,
+        },
+        regression: match text.regression {
+            RegressionWord::L1 => Regression::L1,
+            RegressionWord::Berhu => Regression::Berhu,
+            RegressionWord::Log => Regression::Log,
+        },
+        weight_depth: text.weight_depth,
+    }
+}
+
+fn unsupervised_of(losses: &LossesConfig) -> UnsupervisedConfig {
+    let text = &losses.unsupervised;
+    UnsupervisedConfig {
+        weight: losses.weight_u,
+        weight_smooth: text.weight_smooth,
+        photometric: PhotometricConfig {
+            ssim_weight: text.ssim_weight,
+            reprojection: match text.reprojection {
+                ReprojectionWord::Minimum => Reprojection::Minimum,
+                ReprojectionWord::Mean => Reprojection::Mean,
+            },
+            automask: match text.automask {
+                Switch::Off => Automask::Off,
+                Switch::On => Automask::On,
+            },
+        },
+        object_loss: match text.object_loss {
+            ObjectLossWord::Separate => ObjectLoss::Separate,
+            ObjectLossWord::Composite => ObjectLoss::Composite,
+        },
+        object_pose: match text.object_pose {
+            ObjectPoseWord::Total => ObjectPose::Total,
+            ObjectPoseWord::Residual => ObjectPose::Residual,
+        },
+    }
+}
+
+fn weak_of(losses: &LossesConfig) -> WeakConfig {
+    let text = &losses.ordinal;
+    WeakConfig {
+        weight: losses.weight_w,
+        patch_mode: match text.patch_mode {
+            PatchModeWord::Aligned => PatchMode::Aligned,
+            PatchModeWord::Sorted => PatchMode::Sorted,
+            PatchModeWord::AllPairs => PatchMode::AllPairs,
+            PatchModeWord::Mean => PatchMode::Mean,
+        },
+        space: match text.space {
+            SpaceWord::Depth => DepthSpace::Depth,
+            SpaceWord::Log => DepthSpace::Log,
+        },
+        tau: text.tau,
+        margin_same_m: text.margin_same_m,
+        margin_different_m: text.margin_different_m,
+    }
+}
+
+fn pairs_of(losses: &LossesConfig) -> PairChoice {
+    PairChoice {
+        kind: match losses.weak {
+            WeakWord::Pixel => PairKind::Pixel,
+            WeakWord::Patch => PairKind::Patch,
+        },
+        origins: match losses.origin {
+            OriginWord::Same => vec![Origin::SameClass],
+            OriginWord::Different => vec![Origin::DifferentClass],
+            OriginWord::Both => vec![Origin::DifferentClass, Origin::SameClass],
+            OriginWord::GroundTruth => vec![Origin::GroundTruth],
+        },
+    }
+}

@@ -1,0 +1,103 @@
+//! Floor 4: pictures of any size to depth files.
+
+use std::path::{Path, PathBuf};
+
+use suw_shared::image_size::ImageSize;
+use suw_shared::rgb_image::RgbImage;
+use tch::{Device, Kind, Tensor};
+
+use crate::eval_loop::values;
+use crate::picture_file::{
+    self, ColorRange, PictureError, depth_colors, npy_of_depth, png_of_depth, png_of_rgb,
+};
+use crate::steps::model::Model;
+
+/// How a picture gets into the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// Resized to the size the network was trained at.
+    Resize(ImageSize),
+    /// As it is, its right and lower edge repeated up to a multiple of 4.
+    Pad,
+}
+
+/// Whether depth is stored as numbers too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// Pictures only.
+    Off,
+    /// `<stem>.npy` besides.
+    Npy,
+}
+
+/// What is written where.
+#[derive(Clone, Debug)]
+pub struct PredictParams {
+    /// Folder of the results.
+    pub out: PathBuf,
+    /// How pictures get into the network.
+    pub fit: Fit,
+    /// Whether depth is stored as numbers too.
+    pub numbers: Numbers,
+    /// Ends of the color scale.
+    pub range: ColorRange,
+}
+
+/// Predicts one picture and writes `<stem>-color.png`, `<stem>-depth.png` and, if wanted, `<stem>.npy`, all at its own size;
+/// says what was written.
+pub fn predict_file(
+    model: &Model,
+    path: &Path,
+    params: &PredictParams,
+) -> Result<Vec<PathBuf>, PictureError> {
+    let picture = picture_file::read_rgb(path)?;
+    let size = picture.size();
+    let depth = values(&predict_picture(model, &picture, params.fit));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut files = vec![
+        (format!("{stem}-color.png"), png_of_rgb(&depth_colors(&depth, size, params.range))),
+        (format!("{stem}-depth.png"), png_of_depth(&depth, size)),
+    ];
+    if params.numbers == Numbers::Npy {
+        files.push((format!("{stem}.npy"), npy_of_depth(&depth, size)));
+    }
+    let mut written = Vec::new();
+    for (name, bytes) in files {
+        let path = params.out.join(name);
+        picture_file::write(&path, &bytes)?;
+        written.push(path);
+    }
+    Ok(written)
+}
+
+/// Depth of one picture at its own size, on the CPU.
+///
+/// # Shapes
+/// - returns: `[H, W]`
+///
+/// # Units
+/// Metres; not clamped.
+pub fn predict_picture(model: &Model, picture: &RgbImage, fit: Fit) -> Tensor {
+    let size = picture.size();
+    let (h, w) = (i64::from(size.height), i64::from(size.width));
+    let image = Tensor::from_slice(picture.data())
+        .view([h, w, 3])
+        .permute([2, 0, 1])
+        .unsqueeze(0)
+        .to_kind(Kind::Float)
+        / 255.0; // [1, 3, H, W]
+    let image = image.to_device(model.device());
+    let depth = match fit {
+        Fit::Resize(network) => {
+            let network = [i64::from(network.height), i64::from(network.width)];
+            let resized = image.internal_upsample_bilinear2d_aa(network, false, None, None);
+            model.predict(&resized).upsample_bilinear2d([h, w], false, None, None)
+        }
+        Fit::Pad => {
+            let missing = |length: i64| (4 - length % 4) % 4;
+            let padded = image.replication_pad2d([0, missing(w), 0, missing(h)]);
+            model.predict(&padded).narrow(2, 0, h).narrow(3, 0, w)
+        }
+    };
+    depth.view([h, w]).to_device(Device::Cpu).contiguous()
+}

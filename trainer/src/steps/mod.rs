@@ -1,0 +1,6 @@
+//! Floor 3: one step for one batch or one image: train, evaluate, render.
+
+pub mod evaluate;
+pub mod model;
+pub mod render;
+pub mod train;

@@ -1,0 +1,330 @@
+//! Floor 4: epochs, validation, checkpoints, resuming, and the reasons to stop.
+//!
+//! The order of samples, every draw, the learning rate and lambda_u are functions of the step number and the seed, so a run
+//! that is stopped and resumed makes the same updates as one that never stopped; on the CPU, bit for bit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use suw_shared::atomic_file;
+use suw_shared::shard::ShardError;
+
+use crate::checkpoint::{self, BestSoFar, Checkpoint, CheckpointError};
+use crate::eval_loop::{EvalError, Evaluated};
+use crate::feed::{batch_maker, sampler_of};
+use crate::optim::adam::{Adam, AdamStateError};
+use crate::optim::schedule::ramp;
+use crate::plan::{TrainPlan, steps_in_total};
+use crate::prefetch::prefetch;
+use crate::run_log::{LoggedStep, RunLog, RunLogError};
+use crate::sampler::Position;
+use crate::shard_list::ShardList;
+use crate::steps::model::{Model, to_host};
+use crate::steps::train::{NotFinite, StepOutcome, StepParams, train_step};
+use crate::tensorboard::{EventFile, EventFileError};
+use crate::train_state::{StateParts, state_of};
+use crate::validation::{ValidationError, ValidationRun, validate};
+
+/// The data of a run, opened.
+#[derive(Debug)]
+pub struct TrainData {
+    /// To learn from.
+    pub train: Arc<ShardList>,
+    /// To validate on.
+    pub validation: Option<ShardList>,
+}
+
+/// What a caller may want to show.
+#[derive(Debug)]
+pub enum TrainEvent<'a> {
+    /// Before the first update.
+    Begun {
+        /// Updates made by an earlier part of the run.
+        step: u64,
+        /// Updates of the whole run.
+        n_steps: u64,
+        /// Updates per epoch.
+        per_epoch: u64,
+        /// Numbers that are learned.
+        n_parameters: i64,
+    },
+    /// After every update.
+    Updated {
+        /// Updates made.
+        step: u64,
+        /// What it saw.
+        outcome: &'a StepOutcome,
+    },
+    /// After a log line.
+    Logged(&'a LoggedStep),
+    /// After a validation.
+    Validated {
+        /// Updates made.
+        step: u64,
+        /// The result.
+        result: &'a Evaluated,
+        /// Whether it is the best so far.
+        is_best: bool,
+    },
+    /// After a checkpoint.
+    Saved(&'a Path),
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All updates are made.
+    Finished,
+    /// Asked to stop; everything is kept.
+    Stopped,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)] // each carries the error of its door
+pub enum TrainError {
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Log(#[from] RunLogError),
+    #[error(transparent)]
+    Events(#[from] EventFileError),
+    #[error(transparent)]
+    Validation(#[from] ValidationError),
+    #[error("cannot load the optimizer of checkpoint {path:?}: {source}")]
+    Optimizer { path: PathBuf, source: AdamStateError },
+    #[error("cannot prepare run directory {path:?}: {source}")]
+    RunDir { path: PathBuf, source: io::Error },
+    #[error("at step {step}: {source}; terms and samples are in {path:?}")]
+    NotFinite { step: u64, source: NotFinite, path: PathBuf },
+}
+
+/// Everything that changes while a run goes on.
+struct Progress {
+    model: Model,
+    optimizer: Adam,
+    step: u64,
+    best: Option<BestSoFar>,
+    saved_at: Option<u64>,
+}
+
+/// Runs a plan from the start, or on from a checkpoint of the same plan.
+pub fn train(
+    plan: &TrainPlan,
+    data: &TrainData,
+    resume: Option<&Checkpoint>,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(TrainEvent),
+) -> Result<Ended, TrainError> {
+    prepare_run_dir(plan)?;
+    if plan.n_threads > 0 {
+        tch::set_num_threads(i32::try_from(plan.n_threads).unwrap_or(i32::MAX));
+    }
+    let mut progress = begin(plan, resume)?;
+    let sampler = sampler_of(plan, &data.train);
+    let per_epoch = sampler.batches_per_epoch();
+    let n_steps = steps_in_total(plan, per_epoch);
+    let mut log = RunLog::open(&plan.run_dir, progress.step)?;
+    let mut events = EventFile::create(&plan.run_dir)?;
+    if progress.step > 0 {
+        events.restarted_at(progress.step)?;
+    }
+    let n_parameters = progress.model.n_parameters();
+    observe(TrainEvent::Begun { step: progress.step, n_steps, per_epoch, n_parameters });
+
+    let make = batch_maker(plan, Arc::clone(&data.train), sampler);
+    let mut batches = prefetch(plan.prefetch, progress.step..n_steps.max(progress.step), make);
+    let mut since = Instant::now();
+    let mut n_samples = 0;
+    while progress.step < n_steps {
+        if stop.load(Ordering::Relaxed) {
+            save(plan, data, &mut progress, per_epoch, observe)?;
+            return Ok(Ended::Stopped);
+        }
+        let Some(batch) = batches.next() else { break };
+        let batch = batch?;
+        let position = sampler.position_of(progress.step);
+        let lr = plan.schedule.learning_rate(position.epoch);
+        progress.optimizer.set_lr(lr);
+        let params = step_params(plan, progress.step, per_epoch);
+        let on_device = batch.to_device(plan.device);
+        let outcome = train_step(&progress.model, &mut progress.optimizer, &on_device, &params)
+            .map_err(|source| not_finite(plan, progress.step + 1, source))?;
+        progress.step += 1;
+        n_samples += batch.keys().len();
+        observe(TrainEvent::Updated { step: progress.step, outcome: &outcome });
+        let epoch_ends = position.batch + 1 == per_epoch;
+        let run_ends = progress.step == n_steps;
+        if progress.step.is_multiple_of(plan.log_every) || run_ends {
+            let seconds = since.elapsed().as_secs_f64().max(1e-9);
+            let logged = LoggedStep {
+                step: progress.step,
+                epoch: position.epoch,
+                total: outcome.total,
+                terms: outcome.terms,
+                lr,
+                gradient_norm: outcome.gradient_norm,
+                translation_m: outcome.translation_m,
+                samples_per_s: n_samples as f64 / seconds,
+                waiting: batches.take_waited().as_secs_f64() / seconds,
+            };
+            log.append(&logged)?;
+            events.scalars(logged.step, &scalars(&logged))?;
+            events.flush()?;
+            observe(TrainEvent::Logged(&logged));
+            (since, n_samples) = (Instant::now(), 0);
+        }
+        if epoch_ends || run_ends {
+            // Validation is no training time.
+            let validation_start = Instant::now();
+            validate_and_rank(plan, data, &mut progress, &mut events, stop, observe)?;
+            since += validation_start.elapsed();
+        }
+        let due = plan.checkpoint_every > 0 && progress.step.is_multiple_of(plan.checkpoint_every);
+        if epoch_ends || run_ends || due {
+            save(plan, data, &mut progress, per_epoch, observe)?;
+        }
+    }
+    save(plan, data, &mut progress, per_epoch, observe)?;
+    Ok(Ended::Finished)
+}
+
+fn prepare_run_dir(plan: &TrainPlan) -> Result<(), TrainError> {
+    let failed = |source| TrainError::RunDir { path: plan.run_dir.clone(), source };
+    let checkpoints = plan.run_dir.join("checkpoints");
+    fs::create_dir_all(&checkpoints).map_err(failed)?;
+    for folder in [&plan.run_dir, &checkpoints] {
+        atomic_file::remove_unfinished(folder).map_err(failed)?;
+    }
+    let config = plan.run_dir.join("config.toml");
+    atomic_file::write(&config, plan.config_text.as_bytes()).map_err(failed)
+}
+
+/// Fresh weights from the seed, or those of the checkpoint.
+fn begin(plan: &TrainPlan, resume: Option<&Checkpoint>) -> Result<Progress, TrainError> {
+    // libtorch's generator is used for nothing else, so resuming needs no state of it.
+    tch::manual_seed(plan.seed.derive("weights", "").0 as i64);
+    let model = Model::new(&plan.model, plan.device);
+    let trainable = Adam::named_trainable(model.variables());
+    let mut optimizer = Adam::new(trainable, plan.adam);
+    let (mut step, mut best, mut saved_at) = (0, None, None);
+    if let Some(checkpoint) = resume {
+        model.load(checkpoint)?;
+        optimizer.load_state(&checkpoint.optimizer()?).map_err(|source| TrainError::Optimizer {
+            path: checkpoint.folder().to_owned(),
+            source,
+        })?;
+        step = checkpoint.state().step;
+        best = checkpoint.state().best;
+        // Only a checkpoint of this run needs no copy.
+        let own = plan.run_dir.join("checkpoints");
+        let inside = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_owned);
+        saved_at = (inside(checkpoint.folder()) == own.canonicalize().ok()).then_some(step);
+    }
+    Ok(Progress { model, optimizer, step, best, saved_at })
+}
+
+fn step_params(plan: &TrainPlan, step: u64, per_epoch: u64) -> StepParams {
+    let mut losses = plan.losses;
+    if let Some(unsupervised) = &mut losses.unsupervised {
+        unsupervised.weight *= ramp(step, per_epoch);
+    }
+    StepParams { losses, camera: plan.camera, clip_norm: plan.clip_norm }
+}
+
+fn validate_and_rank(
+    plan: &TrainPlan,
+    data: &TrainData,
+    progress: &mut Progress,
+    events: &mut EventFile,
+    stop: &AtomicBool,
+    observe: &mut dyn FnMut(TrainEvent),
+) -> Result<(), TrainError> {
+    let Some(shards) = &data.validation else { return Ok(()) };
+    let run = ValidationRun {
+        run_dir: &plan.run_dir,
+        step: progress.step,
+        params: &plan.validation,
+        n_pictures: plan.n_pictures,
+        bins: plan.model.bins,
+    };
+    let result = match validate(&progress.model, shards, &run, events, stop) {
+        // The stop itself is seen before the next update.
+        Err(ValidationError::Eval(EvalError::Stopped { .. })) => return Ok(()),
+        result => result?,
+    };
+    let abs_rel = result.file.abs_rel;
+    let is_best = progress.best.is_none_or(|best| abs_rel < best.abs_rel);
+    if is_best {
+        progress.best = Some(BestSoFar { abs_rel, step: progress.step });
+        progress.saved_at = None;
+    }
+    observe(TrainEvent::Validated { step: progress.step, result: &result, is_best });
+    Ok(())
+}
+
+/// Publishes a checkpoint of the present step, unless there is one, and moves `latest` and `best`.
+fn save(
+    plan: &TrainPlan,
+    data: &TrainData,
+    progress: &mut Progress,
+    per_epoch: u64,
+    observe: &mut dyn FnMut(TrainEvent),
+) -> Result<(), TrainError> {
+    if progress.saved_at == Some(progress.step) {
+        return Ok(());
+    }
+    let step = progress.step;
+    let position = Position { epoch: (step / per_epoch) as u32, batch: step % per_epoch };
+    let (shards, best) = (&data.train, progress.best);
+    let state = state_of(&StateParts { plan, shards, position, step, best })?;
+    let checkpoints = plan.run_dir.join("checkpoints");
+    let optimizer = to_host(progress.optimizer.state());
+    let folder = checkpoint::save(&checkpoints, &progress.model.to_host(), &optimizer, &state)?;
+    checkpoint::point(&plan.run_dir, "latest", step)?;
+    // Without validation the newest is the best there is.
+    let best = progress.best.map_or(step, |best| best.step);
+    if best == step {
+        checkpoint::point(&plan.run_dir, "best", step)?;
+    }
+    checkpoint::remove_old(&checkpoints, plan.n_keep, &[step, best])?;
+    progress.saved_at = Some(step);
+    observe(TrainEvent::Saved(&folder));
+    Ok(())
+}
+
+fn not_finite(plan: &TrainPlan, step: u64, source: NotFinite) -> TrainError {
+    let path = plan.run_dir.join("not-finite.json");
+    // JSON has no NaN, so the values are text.
+    let terms: BTreeMap<&str, String> =
+        source.terms.iter().map(|(name, term)| (name.as_str(), term.raw.to_string())).collect();
+    let text = serde_json::json!({
+        "step": step, "term": source.term, "samples": source.keys, "terms": terms,
+    });
+    // The error itself matters more than its record.
+    let _ = atomic_file::write(&path, format!("{text:#}\n").as_bytes());
+    TrainError::NotFinite { step, source, path }
+}
+
+fn scalars(logged: &LoggedStep) -> Vec<(String, f64)> {
+    let mut out = vec![
+        ("loss/total".to_owned(), logged.total),
+        ("train/lr".to_owned(), logged.lr),
+        ("train/gradient_norm".to_owned(), logged.gradient_norm),
+        ("train/samples_per_s".to_owned(), logged.samples_per_s),
+        ("train/waiting".to_owned(), logged.waiting),
+    ];
+    out.extend(logged.translation_m.map(|value| ("train/translation_m".to_owned(), value)));
+    for (name, term) in &logged.terms {
+        out.push((format!("raw/{name}"), term.raw));
+        out.push((format!("weighted/{name}"), term.weighted));
+    }
+    out
+}

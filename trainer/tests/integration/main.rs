@@ -1,0 +1,6 @@
+//! Whole-program tests of `suw-trainer` on tiny shards.
+
+mod cli;
+mod events;
+mod kit;
+mod resume;
