@@ -61,7 +61,7 @@ impl EventFile {
         &self.path
     }
 
-    /// Says that a run starts again at `step`: later points of older files are dropped from view.
+    /// Says that a run starts again and `step` is its next: points of older files from there on are dropped from view.
     pub fn restarted_at(&mut self, step: u64) -> Result<(), EventFileError> {
         let start = integer_field(1, 1); // SessionLog.status = START
         self.append(step, &text_field(7, &start))

@@ -134,7 +134,7 @@ pub fn train(
     let mut log = RunLog::open(&plan.run_dir, progress.step)?;
     let mut events = EventFile::create(&plan.run_dir)?;
     if progress.step > 0 {
-        events.restarted_at(progress.step)?;
+        events.restarted_at(progress.step + 1)?;
     }
     let n_parameters = progress.model.n_parameters();
     observe(TrainEvent::Begun { step: progress.step, n_steps, per_epoch, n_parameters });
