@@ -276,10 +276,15 @@ fn check_values(config: &TrainConfig) -> Result<(), Failure> {
 fn crop_of(config: &TrainConfig) -> Result<Option<ImageSize>, Failure> {
     let Some(text) = &config.augment.crop else { return Ok(None) };
     let crop: ImageSize = text.parse().map_err(Failure::usage)?;
-    if crop.width % 4 != 0 || crop.height % 4 != 0 {
+    if !fits_network(crop) {
         return Err(wrong("augment.crop", "multiples of 4", text));
     }
     Ok(Some(crop))
+}
+
+/// The network's output has a quarter of the size of its input.
+fn fits_network(size: ImageSize) -> bool {
+    size.width.is_multiple_of(4) && size.height.is_multiple_of(4)
 }
 
 /// Whether the shards hold what the losses need.
@@ -289,12 +294,12 @@ fn check_data(
     crop: Option<ImageSize>,
 ) -> Result<(), Failure> {
     let size = data.train.size();
-    if size.width % 4 != 0 || size.height % 4 != 0 {
+    if !fits_network(size) {
         return Err(wrong("data.train", "a network size in multiples of 4", &size.to_string()));
     }
     if let Some(validation) = &data.validation {
         let other = validation.size();
-        if other.width % 4 != 0 || other.height % 4 != 0 {
+        if !fits_network(other) {
             return Err(wrong(
                 "data.validation",
                 "a network size in multiples of 4",
