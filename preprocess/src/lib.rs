@@ -1,22 +1,31 @@
 //! The offline half of SUW-Learn: data sets to masks, aligned objects, weak labels and shards. In floor order, ground first.
 
 // floor 0: nouns
+pub mod class_table;
 pub mod detected;
 // floor 1: arithmetic
 pub mod align;
 pub mod components;
+pub mod detections;
+pub mod interpolate;
+pub mod logits;
+pub mod mask_paste;
 pub mod nearest;
 pub mod pairs;
 pub mod quality;
 pub mod resize;
+pub mod segmenter;
+pub mod tensors;
 // floor 2: doors
 pub mod datasets;
 pub mod decode;
 pub mod mask_store;
+pub mod onnx;
 pub mod rules_file;
 // floor 3: stages
 pub mod stages;
 // floor 4: runs
+pub mod masks_run;
 pub mod progress;
 pub mod scan;
 pub mod synth;
