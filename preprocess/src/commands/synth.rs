@@ -1,14 +1,15 @@
 //! Floor 5: `suw-preprocess synth`: renders a street world.
 
-use crate::synth::world::{self, WorldPlan};
+use crate::progress::{Loudness, Progress};
+use crate::synth::world::{self, WorldCount, WorldPlan};
 use anyhow::{Context, Result};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 use suw_shared::atomic_file;
-use suw_shared::class::SemanticClass;
+use suw_shared::class::{InstanceClass, SemanticClass};
 use suw_shared::exit::{Exit, Failure};
 use suw_shared::image_size::ImageSize;
 use suw_shared::seed::Seed;
@@ -37,6 +38,15 @@ pub struct SynthArgs {
     /// Everything follows from it
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Say also how each drive is made up
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Print the closing figures as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Renders beside `--out` and puts the result in its place when all of it is there.
@@ -50,21 +60,30 @@ pub fn run(args: &SynthArgs) -> Result<Exit> {
     let unfinished = atomic_file::unfinished_path(out);
     let started = Instant::now();
     let total = plan.drives * plan.frames;
-    let progress = Mutex::new((0usize, Instant::now()));
-    let done = || {
-        let mut state = progress.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        state.0 += 1;
-        if state.1.elapsed() > Duration::from_secs(3) {
-            state.1 = Instant::now();
-            let rate = state.0 as f64 / started.elapsed().as_secs_f64();
-            let left = (total - state.0) as f64 / rate;
-            eprintln!("{} of {total} frames, {rate:.1} frames/s, {left:.0} s left", state.0);
-        }
+    let loudness = match (args.quiet, args.verbose) {
+        (true, _) => Loudness::Quiet,
+        (_, true) => Loudness::Verbose,
+        _ => Loudness::Normal,
     };
+    if loudness == Loudness::Verbose {
+        for drive in 1..=plan.drives {
+            let scene = world::drive_scene(&plan, drive);
+            let [persons, bicycles, cars] = InstanceClass::ALL.map(|class| scene.objects(class));
+            let name = world::drive_name(drive);
+            eprintln!(
+                "{name}: {persons} persons, {bicycles} bicycles, {cars} cars along {:.0} m",
+                scene.path.end()
+            );
+        }
+    }
+    let progress = Progress::new("frames", loudness);
+    let finished = AtomicUsize::new(0);
+    let done = || progress.set(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
     let count = world::render(&plan, &unfinished, &done).inspect_err(|_| {
         // The first error is the one that matters.
         let _ = fs::remove_dir_all(&unfinished);
     })?;
+    progress.finish();
     let mark = serde_json::json!({
         "format": "suw-street-world", "version": 1, "drives": plan.drives, "frames": plan.frames,
         "size": plan.size.to_string(), "seed": plan.seed.0,
@@ -73,7 +92,11 @@ pub fn run(args: &SynthArgs) -> Result<Exit> {
         .with_context(|| format!("cannot write {MARK} in {}", unfinished.display()))?;
     publish(&unfinished, out, old)?;
 
-    let rate = count.frames as f64 / started.elapsed().as_secs_f64();
+    report(args, &plan, &count, count.frames as f64 / started.elapsed().as_secs_f64());
+    Ok(Exit::Done)
+}
+
+fn report(args: &SynthArgs, plan: &WorldPlan, count: &WorldCount, rate: f64) {
     let names: Vec<&str> = count
         .classes
         .iter()
@@ -82,20 +105,24 @@ pub fn run(args: &SynthArgs) -> Result<Exit> {
         .collect();
     let [persons, bicycles, cars] = count.tracks;
     let [large_persons, large_bicycles, large_cars] = count.large_objects;
-    println!(
-        "{} frames of {} in {} drives, {rate:.1} frames/s: {}",
-        count.frames,
-        plan.size,
-        plan.drives,
-        out.display()
-    );
+    if args.json {
+        let figures = serde_json::json!({
+            "classes": names, "drives": plan.drives, "frames": count.frames, "frames_per_second": rate,
+            "lidar_points": count.points, "size": plan.size.to_string(),
+            "tracks": {"bicycle": bicycles, "car": cars, "person": persons},
+            "objects_of_100_pixels": {"bicycle": large_bicycles, "car": large_cars, "person": large_persons},
+        });
+        println!("{figures}");
+        return;
+    }
+    let (frames, size, drives, out) = (count.frames, plan.size, plan.drives, args.out.display());
+    println!("{frames} frames of {size} in {drives} drives, {rate:.1} frames/s: {out}");
     println!("classes: {}", names.join(", "));
     println!("tracks: {persons} persons, {bicycles} bicycles, {cars} cars");
     println!(
         "seen with 100 pixels or more: {large_persons} persons, {large_bicycles} bicycles, {large_cars} cars"
     );
     println!("LiDAR points: {}", count.points);
-    Ok(Exit::Done)
 }
 
 fn checked(args: &SynthArgs) -> Result<WorldPlan> {

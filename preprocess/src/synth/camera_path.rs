@@ -3,6 +3,7 @@
 use crate::synth::dice::Dice;
 use crate::synth::street::{LANE, Street};
 use crate::synth::vector::{Vector, add, dot, scale, sin_cos, sub};
+use std::f64::consts::TAU;
 use suw_shared::camera::Intrinsics;
 use suw_shared::image_size::ImageSize;
 use suw_shared::pose::RigidTransform;
@@ -85,7 +86,7 @@ pub struct CameraPath {
 impl CameraPath {
     /// Draws a drive of `frames` pictures with steps of 0.5 to 1.2 m.
     pub fn draw(dice: &mut Dice, street: &Street, frames: usize) -> Self {
-        let pace = [dice.between(0.04, 0.09), dice.between(0.0, 6.28)];
+        let pace = [dice.between(0.04, 0.09), dice.between(0.0, TAU)];
         let (mean, swing) = (dice.between(0.75, 0.9), dice.between(0.12, 0.24));
         let mut along = Vec::with_capacity(frames);
         let mut z = 0.0;
@@ -96,7 +97,7 @@ impl CameraPath {
             z += step / (1.0 + slope * slope).sqrt();
         }
         let mut wobble = |size: f64, slow: f64, fast: f64| {
-            [size * dice.between(0.6, 1.0), dice.between(slow, fast), dice.between(0.0, 6.28)]
+            [size * dice.between(0.6, 1.0), dice.between(slow, fast), dice.between(0.0, TAU)]
         };
         let wobbles = [
             wobble(0.3, 0.03, 0.07),

@@ -27,11 +27,11 @@ impl Light {
         Self {
             sun: [side * along, up, ahead * along],
             sunlight: [1.0, 0.95 - 0.15 * warm, 0.88 - 0.4 * warm]
-                .map(|c| c * 1.35 * (1.0 - 0.5 * veil)),
-            skylight: mix([0.36, 0.43, 0.55], [0.50, 0.51, 0.53], veil),
-            zenith: mix([0.10, 0.25, 0.58], [0.42, 0.47, 0.54], veil),
+                .map(|c| c * 1.75 * (1.0 - 0.5 * veil)),
+            skylight: mix([0.40, 0.47, 0.58], [0.55, 0.56, 0.58], veil),
+            zenith: mix([0.08, 0.23, 0.60], [0.36, 0.44, 0.55], veil),
             horizon: mix([0.55, 0.68, 0.83], [0.72, 0.73, 0.74], veil),
-            clouds: dice.between(0.1, 0.75) as f32,
+            clouds: dice.between(0.25, 0.85) as f32,
             seed: dice.bits(),
         }
     }

@@ -58,7 +58,7 @@ pub fn color(solid: &Solid, material: &Material, point: &mut SurfacePoint) -> Co
             } else {
                 across > 0.88 - 0.2 * rise
             };
-            if normal[1] > 0.8 || !(0.1..0.88).contains(&rise) || pillar {
+            if normal[1] > 0.93 || !(0.1..0.88).contains(&rise) || pillar {
                 paint(base, seed, point)
             } else {
                 // What the windows mirror is fixed to them: motion stays readable, and truth stays exact.
@@ -110,10 +110,10 @@ fn paint(color: Color, seed: u32, point: &SurfacePoint) -> Color {
 
 fn foliage(color: Color, seed: u32, point: &mut SurfacePoint) -> Color {
     let SurfacePoint { at, normal, footprint } = *point;
-    let layers = [(1.3, 0.34), (0.5, 0.32), (0.2, 0.3), (0.09, 0.22)];
+    let layers = [(1.3, 0.3), (0.45, 0.36), (0.19, 0.36), (0.08, 0.3)];
     let leaves = round_octaves(at, normal, seed, footprint, &layers);
     let rough = |salt: u32| {
-        f64::from(round_octaves(at, normal, seed ^ salt, footprint, &[(0.7, 0.4), (0.25, 0.5)]))
+        f64::from(round_octaves(at, normal, seed ^ salt, footprint, &[(0.6, 0.5), (0.22, 0.7)]))
     };
     let bent = [normal[0] + rough(0x51), normal[1] + 0.25 + rough(0x52), normal[2] + rough(0x53)];
     point.normal = crate::synth::vector::unit(bent);
@@ -148,7 +148,7 @@ fn facade(look: FacadeLook, point: &SurfacePoint) -> Color {
     let (column, row) = ((u / width).floor() as i32, level.floor() as i32);
     let (across, up) =
         ((u / width - f64::from(column) - 0.5) * width, (level - level.floor()) * storey);
-    let ground_door = row == 0 && hash(column, 1, seed ^ 11) % 4 == 0;
+    let ground_door = row == 0 && hash(column, 1, seed ^ 11).is_multiple_of(4);
     let (half, low, high) =
         if ground_door { (0.55, -0.1, 2.3) } else { (0.3 * width, 0.85, storey - 0.55) };
     let frame = 0.1;

@@ -23,3 +23,6 @@ pub mod vector;
 pub mod drive_files;
 // floor 4: runs
 pub mod world;
+
+#[cfg(test)]
+mod truth_tests;

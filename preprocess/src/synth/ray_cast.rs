@@ -44,7 +44,8 @@ enum Seen {
 /// The solids of a frame, in lists per tile of the picture.
 struct Tiles {
     columns: usize,
-    lists: Vec<Vec<u16>>,
+    /// Index and nearest depth, nearest first.
+    lists: Vec<Vec<(u16, f64)>>,
 }
 
 impl Tiles {
@@ -60,19 +61,19 @@ impl Tiles {
             })
             .collect();
         order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        for (_, index, [left, top, right, bottom]) in order {
+        for (near, index, [left, top, right, bottom]) in order {
             let tile =
                 |value: f64, last: usize| ((value / TILE as f64).max(0.0) as usize).min(last);
             for row in tile(top, rows - 1)..=tile(bottom, rows - 1) {
                 for column in tile(left, columns - 1)..=tile(right, columns - 1) {
-                    lists[row * columns + column].push(index);
+                    lists[row * columns + column].push((index, near));
                 }
             }
         }
         Self { columns, lists }
     }
 
-    fn at(&self, y: usize, x: usize) -> &[u16] {
+    fn at(&self, y: usize, x: usize) -> &[(u16, f64)] {
         &self.lists[y / TILE * self.columns + x / TILE]
     }
 }
@@ -121,7 +122,7 @@ struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    fn see(&self, list: &[u16], direction: Vector) -> Seen {
+    fn see(&self, list: &[(u16, f64)], direction: Vector) -> Seen {
         let origin = self.view.position;
         let mut limit = HORIZON;
         let mut seen = Seen::Sky;
@@ -129,7 +130,11 @@ impl Frame<'_> {
             limit = -origin[1] / direction[1];
             seen = Seen::Ground { t: limit };
         }
-        for &index in list {
+        for &(index, near) in list {
+            // Depth is the ray's own measure: one unit of its direction is one meter along the optical axis.
+            if near >= limit {
+                break;
+            }
             let index = usize::from(index);
             if let Some(meeting) = self.solids[index].meet(origin, direction, limit) {
                 limit = meeting.t;

@@ -1,7 +1,7 @@
 //! Floor 1: cars, persons and bicycles built from simple shapes, each facing along its own z axis.
 
 use crate::synth::dice::Dice;
-use crate::synth::shapes::{Material, Part, Shape, drawn_profile};
+use crate::synth::shapes::{Material, Part, Shape, drawn_profile, ellipsoid};
 use crate::synth::texture::Color;
 use crate::synth::vector::{Vector, sin_cos};
 use suw_shared::class::SemanticClass;
@@ -32,7 +32,7 @@ const CLOTHES: [Color; 10] = [
     [0.60, 0.38, 0.06],
     [0.28, 0.10, 0.32],
     [0.08, 0.33, 0.42],
-    [0.35, 0.22, 0.13],
+    [0.42, 0.44, 0.10],
     [0.62, 0.25, 0.30],
 ];
 
@@ -192,10 +192,7 @@ impl PersonModel {
         let bare = |color| Material::Plain { color, grain: 0.05 };
         let mut parts = vec![
             part(
-                Shape::Ellipsoid {
-                    center: [0.0, 1.18 * h, 0.0],
-                    radii: [0.225 * g, 0.34 * h, 0.15 * g],
-                },
+                ellipsoid([0.0, 1.18 * h, 0.0], [0.225 * g, 0.34 * h, 0.15 * g]),
                 cloth(self.jacket),
                 class,
             ),
@@ -205,27 +202,18 @@ impl PersonModel {
                 class,
             ),
             part(
-                Shape::Ellipsoid {
-                    center: [0.0, 0.93 * h, 0.0],
-                    radii: [0.19 * g, 0.15 * h, 0.14 * g],
-                },
+                ellipsoid([0.0, 0.93 * h, 0.0], [0.19 * g, 0.15 * h, 0.14 * g]),
                 cloth(self.trousers),
                 class,
             ),
             part(rod([0.0, 1.44 * h, 0.0], [0.0, 1.56 * h, 0.0], 0.06), bare(self.skin), class),
             part(
-                Shape::Ellipsoid {
-                    center: [0.0, 1.62 * h, 0.015],
-                    radii: [0.095, 0.125 * h, 0.115],
-                },
+                ellipsoid([0.0, 1.62 * h, 0.015], [0.095, 0.125 * h, 0.115]),
                 bare(self.skin),
                 class,
             ),
             part(
-                Shape::Ellipsoid {
-                    center: [0.0, 1.665 * h, -0.03],
-                    radii: [0.105, 0.1 * h, 0.115],
-                },
+                ellipsoid([0.0, 1.665 * h, -0.03], [0.105, 0.1 * h, 0.115]),
                 Material::Plain { color: self.hair, grain: 0.3 },
                 class,
             ),
@@ -237,10 +225,7 @@ impl PersonModel {
             let foot = [side * 0.105 * g, 0.08, 0.36 * step - 0.05 * step.abs()];
             parts.push(part(rod(hip, knee, 0.088 * g), cloth(self.trousers), class));
             parts.push(part(rod(knee, foot, 0.068 * g), cloth(self.trousers), class));
-            let shoe = Shape::Ellipsoid {
-                center: [foot[0], 0.055, foot[2] + 0.06],
-                radii: [0.06, 0.055, 0.14],
-            };
+            let shoe = ellipsoid([foot[0], 0.055, foot[2] + 0.06], [0.06, 0.055, 0.14]);
             parts.push(part(shoe, plain([0.05, 0.04, 0.035]), class));
             let shoulder = [side * 0.235 * g, 1.4 * h, 0.0];
             let (elbow, hand) = match reach {
@@ -254,7 +239,7 @@ impl PersonModel {
             };
             parts.push(part(rod(shoulder, elbow, 0.058 * g), cloth(self.jacket), class));
             parts.push(part(rod(elbow, hand, 0.05 * g), cloth(self.jacket), class));
-            let palm = Shape::Ellipsoid { center: hand, radii: [0.045, 0.07, 0.055] };
+            let palm = ellipsoid(hand, [0.045, 0.07, 0.055]);
             parts.push(part(palm, bare(self.skin), class));
         }
         if let Some(color) = self.bag {
@@ -314,11 +299,7 @@ impl BicycleModel {
             part(rod(head, [0.0, 1.02, 0.33], 0.025), metal, class),
             part(rod([-0.28, 1.02, 0.28], [0.28, 1.02, 0.28], 0.026), black, class),
             part(rod(seat, [0.0, 0.92, -0.27], 0.02), metal, class),
-            part(
-                Shape::Ellipsoid { center: [0.0, 0.95, -0.27], radii: [0.1, 0.05, 0.15] },
-                black,
-                class,
-            ),
+            part(ellipsoid([0.0, 0.95, -0.27], [0.1, 0.05, 0.15]), black, class),
             part(rod([-0.13, 0.3, -0.08], [0.13, 0.3, -0.08], 0.08), metal, class),
         ];
         for center in [rear, front] {

@@ -1,7 +1,7 @@
 //! Floor 1: what stands still beside the road: buildings, trees, lamp posts, signs and fences.
 
 use crate::synth::dice::Dice;
-use crate::synth::shapes::{Material, Part, Shape, Solid, drawn_profile};
+use crate::synth::shapes::{Material, Part, Shape, Solid, drawn_profile, ellipsoid};
 use crate::synth::texture::Color;
 use crate::synth::vector::{Placement, sin_cos};
 use suw_shared::class::SemanticClass;
@@ -102,19 +102,19 @@ pub fn tree(dice: &mut Dice, placement: Placement, size: f64) -> Solid {
         class,
     }];
     let middle = trunk + 1.4 * size;
-    for blob in 0..11 {
+    for blob in 0..13 {
         let (sine, cosine) = sin_cos(2.4 * f64::from(blob) + dice.between(-0.3, 0.3));
-        let rise = (f64::from(blob) - 4.0) / 5.0;
-        let reach = spread * (0.62 - 0.38 * rise.abs()) * if blob == 0 { 0.0 } else { 1.0 };
-        let radius = size * dice.between(0.75, 1.1) * (1.0 - 0.25 * rise.max(0.0));
+        let rise = (f64::from(blob) - 5.0) / 6.0;
+        let reach = spread * (0.66 - 0.42 * rise.abs()) * if blob == 5 { 0.0 } else { 1.0 };
+        let radius = size * dice.between(0.7, 1.0) * (1.0 - 0.25 * rise.max(0.0));
+        let radius = if blob == 5 { 1.3 * size } else { radius };
+        let shade = dice.between(0.8, 1.25) as f32;
         parts.push(Part {
-            shape: Shape::Ellipsoid {
-                center: [reach * cosine, middle + 1.35 * size * rise, reach * sine],
-                radii: [radius, 0.85 * radius, radius],
-            },
-            material: Material::Foliage {
-                color: green.map(|c| c * dice.between(0.85, 1.2) as f32),
-            },
+            shape: ellipsoid(
+                [reach * cosine, middle + 1.35 * size * rise, reach * sine],
+                [radius, 0.85 * radius, radius],
+            ),
+            material: Material::Foliage { color: green.map(|c| c * shade) },
             class,
         });
     }
@@ -129,7 +129,7 @@ pub fn bush(dice: &mut Dice, placement: Placement) -> Solid {
         .map(|_| {
             let radius = dice.between(0.45, 0.8);
             let center = [dice.between(-0.5, 0.5), 0.6 * radius, dice.between(-0.9, 0.9)];
-            let shape = Shape::Ellipsoid { center, radii: [radius, 0.9 * radius, radius] };
+            let shape = ellipsoid(center, [radius, 0.9 * radius, radius]);
             Part { shape, material: Material::Foliage { color }, class }
         })
         .collect();
@@ -147,9 +147,9 @@ pub fn lamp_post(dice: &mut Dice, placement: Placement) -> Solid {
         class,
     };
     let parts = vec![
-        rod([0.0, 0.0, 0.0], [0.0, 1.1, 0.0], 0.15),
-        rod([0.0, 1.0, 0.0], [0.0, height, 0.0], 0.1),
-        rod([0.0, height - 0.1, 0.0], [1.6, height + 0.25, 0.0], 0.06),
+        rod([0.0, 0.0, 0.0], [0.0, 1.1, 0.0], 0.19),
+        rod([0.0, 1.0, 0.0], [0.0, height, 0.0], 0.14),
+        rod([0.0, height - 0.1, 0.0], [1.6, height + 0.25, 0.0], 0.08),
         Part {
             shape: Shape::Cuboid { center: [1.75, height + 0.24, 0.0], half: [0.4, 0.07, 0.14] },
             material: Material::Plain { color: [0.5, 0.5, 0.48], grain: 0.05 },
@@ -164,7 +164,7 @@ pub fn sign(dice: &mut Dice, placement: Placement) -> Solid {
     let kind = dice.between(0.0, 1.0);
     let metal = Material::Plain { color: METAL, grain: 0.1 };
     let post = |x: f64, top: f64| Part {
-        shape: Shape::Cylinder { from: [x, 0.0, 0.03], to: [x, top, 0.03], radius: 0.06 },
+        shape: Shape::Cylinder { from: [x, 0.0, 0.07], to: [x, top, 0.07], radius: 0.08 },
         material: metal,
         class: SemanticClass::Pole,
     };
@@ -221,7 +221,7 @@ pub fn fence(dice: &mut Dice, placement: Placement, half_length: f64) -> Solid {
         material: Material::Boards { color },
         class,
     }];
-    let posts = (half_length / 1.25).floor().max(1.0);
+    let posts = (half_length / 1.5).floor().max(1.0);
     for i in 0..=(posts as i32) {
         let z = half_length * (2.0 * f64::from(i) / posts - 1.0);
         parts.push(Part {
@@ -244,7 +244,7 @@ pub fn hill(dice: &mut Dice, placement: Placement, radius: f64) -> Solid {
         .map(|_| {
             let r = radius * dice.between(0.5, 0.8);
             let center = [dice.between(-1.0, 1.0) * radius, 0.0, dice.between(-0.6, 0.6) * radius];
-            let shape = Shape::Ellipsoid { center, radii: [r, r * dice.between(0.45, 0.8), r] };
+            let shape = ellipsoid(center, [r, r * dice.between(0.45, 0.8), r]);
             Part { shape, material: Material::Foliage { color }, class }
         })
         .collect();

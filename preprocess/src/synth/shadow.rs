@@ -35,7 +35,11 @@ impl ShadowGrid {
             let range = |axis: usize| {
                 let last = CELLS[axis] as f64 - 1.0;
                 let (a, b) = (cell(low[axis], axis), cell(high[axis], axis));
-                if b < 0.0 || a > last { 1..=0 } else { a.max(0.0) as usize..=b.min(last) as usize }
+                if b < 0.0 || a > last {
+                    0..0
+                } else {
+                    a.max(0.0) as usize..b.min(last) as usize + 1
+                }
             };
             for row in range(1) {
                 for column in range(0) {
@@ -54,9 +58,8 @@ impl ShadowGrid {
             return 1.0;
         }
         let list = &self.cells[z as usize * CELLS[0] + x as usize];
-        let shaded = list
-            .iter()
-            .any(|&index| solids[usize::from(index)].meet(point, light.sun, 200.0).is_some());
+        let shaded =
+            list.iter().any(|&index| solids[usize::from(index)].blocks(point, light.sun, 200.0));
         f32::from(u8::from(!shaded))
     }
 }

@@ -1,7 +1,7 @@
 //! Floor 1: convex shapes a ray can meet, and solids made of them.
 
-use crate::synth::texture::Color;
-use crate::synth::vector::{Placement, Vector, add, dot, scale, sub};
+use crate::synth::texture::{Color, noise};
+use crate::synth::vector::{Placement, Vector, add, dot, scale, sub, unit};
 use suw_shared::class::{InstanceClass, SemanticClass};
 
 /// Nearer than this nothing is hit, in multiples of the ray's direction.
@@ -13,8 +13,8 @@ const NEAREST: f64 = 1e-3;
 pub enum Shape {
     /// Center and half edges.
     Cuboid { center: Vector, half: Vector },
-    /// Center and radii along the axes.
-    Ellipsoid { center: Vector, radii: Vector },
+    /// Center and inverse radii along the axes; see [`ellipsoid`].
+    Ellipsoid { center: Vector, inverse: Vector },
     /// Ends of the axis, and radius.
     Cylinder { from: Vector, to: Vector, radius: f64 },
     /// All points with `normal . p <= distance` for each plane; the bounds hold them.
@@ -82,6 +82,27 @@ pub struct Solid {
     pub object: Option<ObjectId>,
 }
 
+/// A ray in the axes of a solid.
+#[derive(Clone, Copy, Debug)]
+pub struct Ray {
+    origin: Vector,
+    direction: Vector,
+    /// One over each part of the direction.
+    inverse: Vector,
+}
+
+impl Ray {
+    /// `origin + t direction`.
+    pub fn new(origin: Vector, direction: Vector) -> Self {
+        Self { origin, direction, inverse: direction.map(|d| 1.0 / d) }
+    }
+}
+
+/// An ellipsoid from its radii along the axes.
+pub fn ellipsoid(center: Vector, radii: Vector) -> Shape {
+    Shape::Ellipsoid { center, inverse: radii.map(|r| 1.0 / r) }
+}
+
 /// Where a ray meets a shape: multiple of the direction, and the normal in the solid's axes.
 #[derive(Clone, Copy, Debug)]
 pub struct Meeting {
@@ -98,7 +119,10 @@ impl Shape {
     pub fn bounds(&self) -> [Vector; 2] {
         match self {
             Self::Cuboid { center, half } => [sub(*center, *half), add(*center, *half)],
-            Self::Ellipsoid { center, radii } => [sub(*center, *radii), add(*center, *radii)],
+            Self::Ellipsoid { center, inverse } => {
+                let radii = inverse.map(|i| 1.0 / i);
+                [sub(*center, radii), add(*center, radii)]
+            }
             Self::Cylinder { from, to, radius } => {
                 let axis = sub(*to, *from);
                 // A disk reaches out least along its own normal.
@@ -112,51 +136,48 @@ impl Shape {
         }
     }
 
-    /// First entry of the ray `origin + t direction` with `NEAREST < t < limit`.
-    pub fn meet(&self, origin: Vector, direction: Vector, limit: f64) -> Option<(f64, Vector)> {
+    /// First entry of the ray with `NEAREST < t < limit`, and the normal there.
+    pub fn meet(&self, ray: &Ray, limit: f64) -> Option<(f64, Vector)> {
         let (t, normal) = match self {
-            Self::Cuboid { center, half } => meet_cuboid(sub(origin, *center), direction, *half)?,
-            Self::Ellipsoid { center, radii } => {
-                meet_ellipsoid(sub(origin, *center), direction, *radii)?
+            Self::Cuboid { center, half } => meet_cuboid(ray, *center, *half)?,
+            Self::Ellipsoid { center, inverse } => {
+                meet_ellipsoid(sub(ray.origin, *center), ray.direction, *inverse)?
             }
             Self::Cylinder { from, to, radius } => {
-                meet_cylinder(sub(origin, *from), direction, sub(*to, *from), *radius)?
+                meet_cylinder(sub(ray.origin, *from), ray.direction, sub(*to, *from), *radius)?
             }
-            Self::Hull { planes, .. } => meet_hull(origin, direction, planes)?,
+            Self::Hull { planes, .. } => meet_hull(ray.origin, ray.direction, planes)?,
         };
         (t > NEAREST && t < limit).then_some((t, normal))
     }
 }
 
-fn meet_cuboid(origin: Vector, direction: Vector, half: Vector) -> Option<(f64, Vector)> {
+fn meet_cuboid(ray: &Ray, center: Vector, half: Vector) -> Option<(f64, Vector)> {
     let (mut enter, mut leave, mut axis) = (f64::NEG_INFINITY, f64::INFINITY, 0);
     for i in 0..3 {
-        let inverse = 1.0 / direction[i];
-        let a = (-half[i] - origin[i]) * inverse;
-        let b = (half[i] - origin[i]) * inverse;
-        let (first, second) = if a < b { (a, b) } else { (b, a) };
-        if first > enter {
-            enter = first;
+        let a = (center[i] - half[i] - ray.origin[i]) * ray.inverse[i];
+        let b = (center[i] + half[i] - ray.origin[i]) * ray.inverse[i];
+        if a.min(b) > enter {
+            enter = a.min(b);
             axis = i;
         }
-        leave = leave.min(second);
+        leave = leave.min(a.max(b));
     }
     let mut normal = [0.0; 3];
-    normal[axis] = if direction[axis] > 0.0 { -1.0 } else { 1.0 };
+    normal[axis] = -ray.direction[axis].signum();
     (enter < leave).then_some((enter, normal))
 }
 
-fn meet_ellipsoid(origin: Vector, direction: Vector, radii: Vector) -> Option<(f64, Vector)> {
-    let o: Vector = std::array::from_fn(|i| origin[i] / radii[i]);
-    let d: Vector = std::array::from_fn(|i| direction[i] / radii[i]);
+fn meet_ellipsoid(origin: Vector, direction: Vector, inverse: Vector) -> Option<(f64, Vector)> {
+    let o: Vector = std::array::from_fn(|i| origin[i] * inverse[i]);
+    let d: Vector = std::array::from_fn(|i| direction[i] * inverse[i]);
     let (a, b, c) = (dot(d, d), dot(o, d), dot(o, o) - 1.0);
     let discriminant = b * b - a * c;
     if discriminant <= 0.0 {
         return None;
     }
     let t = (-b - discriminant.sqrt()) / a;
-    let normal: Vector = std::array::from_fn(|i| (o[i] + t * d[i]) / radii[i]);
-    Some((t, scale(normal, 1.0 / dot(normal, normal).sqrt())))
+    Some((t, unit(std::array::from_fn(|i| (o[i] + t * d[i]) * inverse[i]))))
 }
 
 fn meet_cylinder(
@@ -266,30 +287,59 @@ impl Solid {
 
     /// First meeting of a world ray before `limit`.
     pub fn meet(&self, origin: Vector, direction: Vector, limit: f64) -> Option<Meeting> {
-        let origin = self.placement.local_point(origin);
-        let direction = self.placement.local_direction(direction);
-        let mut best = limit;
-        if !passes(origin, direction, &self.bounds, best) {
+        let ray = self.local_ray(origin, direction);
+        if !passes(&ray, &self.bounds, limit) {
             return None;
         }
+        let mut best = limit;
         let mut found = None;
-        for (part, Part { shape, .. }) in self.parts.iter().enumerate() {
-            if let Some((t, normal)) = shape.meet(origin, direction, best) {
+        for (index, part) in self.parts.iter().enumerate() {
+            if let Some((t, normal)) = part.shape.meet(&ray, best)
+                && !slips_through(&part.material, &ray, t, normal)
+            {
                 best = t;
-                found = Some(Meeting { t, normal, part });
+                found = Some(Meeting { t, normal, part: index });
             }
         }
         found
     }
+
+    /// Whether anything of it lies on a world ray before `limit`.
+    pub fn blocks(&self, origin: Vector, direction: Vector, limit: f64) -> bool {
+        let ray = self.local_ray(origin, direction);
+        passes(&ray, &self.bounds, limit)
+            && self.parts.iter().any(|part| {
+                part.shape
+                    .meet(&ray, limit)
+                    .is_some_and(|(t, normal)| !slips_through(&part.material, &ray, t, normal))
+            })
+    }
+
+    fn local_ray(&self, origin: Vector, direction: Vector) -> Ray {
+        Ray::new(self.placement.local_point(origin), self.placement.local_direction(direction))
+    }
+}
+
+/// Between the leaves at the rim of a crown rays pass, so that outlines are ragged.
+fn slips_through(material: &Material, ray: &Ray, t: f64, normal: Vector) -> bool {
+    if !matches!(material, Material::Foliage { .. }) {
+        return false;
+    }
+    let facing = -dot(ray.direction, normal) / dot(ray.direction, ray.direction).sqrt();
+    if facing > 0.62 {
+        return false;
+    }
+    let at = add(ray.origin, scale(ray.direction, t));
+    let leaves = noise(4.2 * at[0] + 1.7 * at[1], 4.2 * at[2] + 2.9 * at[1], 0x1eaf);
+    facing < 0.3 + 0.32 * f64::from(leaves)
 }
 
 /// Whether the ray meets the box before `limit` (or starts inside).
-fn passes(origin: Vector, direction: Vector, bounds: &[Vector; 2], limit: f64) -> bool {
+fn passes(ray: &Ray, bounds: &[Vector; 2], limit: f64) -> bool {
     let (mut enter, mut leave) = (0.0f64, limit);
     for i in 0..3 {
-        let inverse = 1.0 / direction[i];
-        let a = (bounds[0][i] - origin[i]) * inverse;
-        let b = (bounds[1][i] - origin[i]) * inverse;
+        let a = (bounds[0][i] - ray.origin[i]) * ray.inverse[i];
+        let b = (bounds[1][i] - ray.origin[i]) * ray.inverse[i];
         enter = enter.max(a.min(b));
         leave = leave.min(a.max(b));
     }
@@ -301,7 +351,7 @@ mod tests {
     use super::*;
 
     fn check(shape: &Shape, origin: Vector, expected: Option<(f64, Vector)>) {
-        let found = shape.meet(origin, [0.0, 0.0, 2.0], f64::INFINITY);
+        let found = shape.meet(&Ray::new(origin, [0.0, 0.0, 2.0]), f64::INFINITY);
         match (found, expected) {
             (None, None) => {}
             (Some((t, n)), Some((t0, n0))) => {
@@ -318,7 +368,7 @@ mod tests {
         let cuboid = Shape::Cuboid { center: [0.0, 0.0, 5.0], half: [1.0, 1.0, 1.0] };
         check(&cuboid, [0.5, 0.5, 0.0], back);
         check(&cuboid, [1.5, 0.5, 0.0], None);
-        let ball = Shape::Ellipsoid { center: [0.0, 0.0, 5.0], radii: [2.0, 2.0, 1.0] };
+        let ball = ellipsoid([0.0, 0.0, 5.0], [2.0, 2.0, 1.0]);
         check(&ball, [0.0, 0.0, 0.0], back);
         check(&ball, [0.0, 2.1, 0.0], None);
         let post = Shape::Cylinder { from: [0.0, 0.0, 5.0], to: [0.0, 3.0, 5.0], radius: 1.0 };

@@ -3,6 +3,7 @@
 use crate::synth::dice::Dice;
 use crate::synth::texture::{Color, mix, octaves, times, unit_hash};
 use crate::synth::vector::{Placement, sin_cos};
+use std::f64::consts::TAU;
 use suw_shared::class::SemanticClass;
 
 /// Width of a lane, meters.
@@ -38,8 +39,8 @@ impl Street {
         Self {
             bend: [
                 dice.between(2.0, 7.0),
-                std::f64::consts::TAU / dice.between(150.0, 260.0),
-                dice.between(0.0, 6.28),
+                TAU / dice.between(150.0, 260.0),
+                dice.between(0.0, TAU),
             ],
             edge: parking.map(|park| LANE + if park { 2.4 } else { 0.35 }),
             sidewalk: [dice.between(2.2, 3.2), dice.between(2.2, 3.2)],

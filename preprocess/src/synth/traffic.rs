@@ -7,7 +7,7 @@ use crate::synth::road_users::{BicycleModel, CarModel, PersonModel, Reach};
 use crate::synth::shapes::{ObjectId, Part};
 use crate::synth::street::{LANE, Street};
 use crate::synth::vector::{Placement, sin_cos};
-use std::f64::consts::{FRAC_PI_2, PI};
+use std::f64::consts::{FRAC_PI_2, PI, TAU};
 use suw_shared::class::InstanceClass;
 
 /// One of the three kinds.
@@ -137,7 +137,7 @@ pub(crate) fn cars(dice: &mut Dice, path: &CameraPath, end: f64, cast: &mut Cast
     let mut gap = dice.between(11.0, 17.0);
     for _ in 0..3 {
         let breath =
-            [gap, dice.between(1.0, 2.5), dice.between(0.03, 0.07), dice.between(0.0, 6.28)];
+            [gap, dice.between(1.0, 2.5), dice.between(0.03, 0.07), dice.between(0.0, TAU)];
         let motion = Motion::Ahead { gap: breath, u: LANES[0] + dice.between(-0.2, 0.2) };
         cast.add(Model::Car(CarModel::draw(dice)), motion, dice.bits());
         gap += dice.between(11.0, 20.0);
@@ -176,7 +176,7 @@ pub(crate) fn crossing_people(
         }
     }
     // One car far ahead keeps the road alive.
-    let gap = [dice.between(38.0, 48.0), 3.0, 0.04, dice.between(0.0, 6.28)];
+    let gap = [dice.between(38.0, 48.0), 3.0, 0.04, dice.between(0.0, TAU)];
     cast.add(Model::Car(CarModel::draw(dice)), Motion::Ahead { gap, u: LANES[0] }, dice.bits());
 }
 
@@ -192,7 +192,7 @@ pub(crate) fn sidewalk(dice: &mut Dice, row: &Row<'_>, cast: &mut Cast) {
             let motion = Motion::Along { z, u: u(dice.between(0.0, 1.0)), speed };
             cast.add(Model::Person(PersonModel::draw(dice)), motion, dice.bits());
         } else if what < 0.7 {
-            let (u, turn) = (u(0.6), dice.between(0.0, 6.28));
+            let (u, turn) = (u(0.6), dice.between(0.0, TAU));
             let motion = Motion::Still { z, u, turn };
             cast.add(Model::Person(PersonModel::draw(dice)), motion, dice.bits());
             let (s, c) = sin_cos(turn);
