@@ -335,11 +335,11 @@ fn slips_through(material: &Material, ray: &Ray, t: f64, normal: Vector) -> bool
 }
 
 /// Whether the ray meets the box before `limit` (or starts inside).
-fn passes(ray: &Ray, bounds: &[Vector; 2], limit: f64) -> bool {
+fn passes(ray: &Ray, [low, high]: &[Vector; 2], limit: f64) -> bool {
     let (mut enter, mut leave) = (0.0f64, limit);
     for i in 0..3 {
-        let a = (bounds[0][i] - ray.origin[i]) * ray.inverse[i];
-        let b = (bounds[1][i] - ray.origin[i]) * ray.inverse[i];
+        let a = (low[i] - ray.origin[i]) * ray.inverse[i];
+        let b = (high[i] - ray.origin[i]) * ray.inverse[i];
         enter = enter.max(a.min(b));
         leave = leave.min(a.max(b));
     }
