@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use suw_shared::depth_source::DepthSource;
 use suw_shared::exit::Failure;
 use suw_shared::image_size::ImageSize;
 use suw_shared::toml_file;
+
+use crate::resize::Fit;
 
 /// One run of the preprocessor. All paths are relative to the current folder.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -16,7 +19,7 @@ pub struct RunConfig {
     /// Network input, `WIDTHxHEIGHT`.
     pub size: String,
     /// `crop` (KITTI: bottom 352 rows, middle 1216 columns) or `resize` (the whole picture).
-    pub fit: FitName,
+    pub fit: Fit,
     /// What is read.
     pub input: InputConfig,
     /// What is written.
@@ -30,15 +33,6 @@ pub struct RunConfig {
     pub align: AlignConfig,
     /// Weak labels (paper 2.1.2).
     pub pairs: PairsConfig,
-}
-
-/// See `RunConfig::fit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-#[allow(missing_docs)]
-pub enum FitName {
-    Crop,
-    Resize,
 }
 
 /// `[input]`
@@ -66,25 +60,14 @@ pub struct OutputConfig {
 #[serde(deny_unknown_fields)]
 pub struct DepthConfig {
     /// `/depth` of the shards: training depth at network size.
-    pub source: DepthSourceName,
+    pub source: DepthSource,
     /// `/gt` of the shards: ground truth at native size, for evaluation sets.
-    #[serde(default)]
-    pub gt: DepthSourceName,
+    #[serde(default = "no_depth")]
+    pub gt: DepthSource,
 }
 
-/// Kinds of depth, as the shard format names them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DepthSourceName {
-    /// One Velodyne scan.
-    Lidar,
-    /// 16-bit PNG of accumulated scans (KITTI's improved ground truth).
-    LidarAccumulated,
-    /// 16-bit PNG of a rendered world.
-    Exact,
-    /// None.
-    #[default]
-    None,
+const fn no_depth() -> DepthSource {
+    DepthSource::None
 }
 
 /// `[masks]`

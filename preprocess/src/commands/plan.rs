@@ -1,0 +1,90 @@
+//! Floor 5: `suw-preprocess plan`: what a run would do. Writes nothing.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use suw_shared::exit::Exit;
+use suw_shared::manifest::MANIFEST_FILE;
+
+use crate::config::RunConfig;
+use crate::masks_run::missing_frames;
+use crate::open_plan::open_plan;
+use crate::plan::{Partition, Plan};
+use crate::shard_record;
+
+/// Arguments of `plan`.
+#[derive(Args)]
+#[command(after_help = "Example: suw-preprocess plan data-manifests/runs/kitti.toml")]
+pub struct PlanArgs {
+    /// Run file.
+    pub run: PathBuf,
+    /// Override a key of the run file; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Share I of N (from 1).
+    #[arg(long, value_name = "I/N")]
+    pub partition: Option<Partition>,
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints the plan.
+pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
+    let config = RunConfig::read(&args.run, &args.set)?;
+    let opened = open_plan(&config, args.partition.unwrap_or(Partition::WHOLE))?;
+    let plan = &opened.plan;
+    let frames = plan.mask_frames();
+    let masks_missing = match opened.networks {
+        Some(_) => missing_frames(&plan.store, &frames).len(),
+        None => 0,
+    };
+    let shards: Vec<_> = plan.own_shards().collect();
+    let clips: usize = shards.iter().map(|shard| shard.clips.len()).sum();
+    let complete = plan.out.join(MANIFEST_FILE).exists();
+    let kept = if complete {
+        shards.len()
+    } else {
+        let whole = |file: &str| shard_record::read_if_whole(&plan.out, file, &plan.fingerprint);
+        shards.iter().filter(|shard| whole(&shard.file).is_some()).count()
+    };
+    let bytes = clips as u64 * sample_bytes(plan);
+    if args.json {
+        let models: Vec<_> = plan.models.iter().map(|model| &model.name).collect();
+        println!(
+            "{}",
+            json!({
+                "bytes_at_most": bytes, "clips": clips, "config_fingerprint": plan.fingerprint,
+                "frames": frames.len(), "masks_to_make": masks_missing, "models": models,
+                "shards": shards.len(), "shards_kept": kept,
+                "skipped": plan.manifest.problems.len(),
+            })
+        );
+        return Ok(Exit::Done);
+    }
+    println!("clips        {clips} of {} frames, {} at {}", frames.len(), plan.header.frames, plan.header.size);
+    println!("shards       {} in {}, {kept} complete and kept", shards.len(), plan.out.display());
+    println!("size         at most {:.1} MB", bytes as f64 / 1e6);
+    for model in &plan.models {
+        println!("masks        {} ({:?}), BLAKE3 {}", model.name, model.role, &model.blake3[..12]);
+    }
+    match (&opened.networks, masks_missing) {
+        (None, _) => println!("networks     none run: masks are imported"),
+        (Some(_), 0) => println!("networks     none run: every mask is in the store"),
+        (Some(_), n) => println!("networks     run on {n} frames that the store lacks"),
+    }
+    println!("skipped      {} problems in the data-set manifest", plan.manifest.problems.len());
+    println!("fingerprint  {}", plan.fingerprint);
+    Ok(Exit::Done)
+}
+
+/// Bytes of a sample before compression: pictures, and one byte or four per pixel of each map.
+fn sample_bytes(plan: &Plan) -> u64 {
+    let area = plan.header.size.area() as u64;
+    let frames = u64::from(plan.header.frames);
+    let contents = plan.header.contents;
+    let depth = if contents.depth { 4 } else { 0 };
+    let objects = if contents.objects { frames + 1 } else { 0 };
+    area * (3 * frames + depth + 1 + objects)
+}

@@ -1,0 +1,253 @@
+//! Floor 4: a whole run: lock, masks, shards one after the other, manifest last. Resumes by itself: shards that are
+//! complete are kept, the rest is made, and the bytes are those of an undisturbed run.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use suw_shared::atomic_file;
+use suw_shared::counts::Counts;
+use suw_shared::manifest::{
+    MANIFEST_FILE, MANIFEST_VERSION, ManifestError, PART_FORMAT, PartManifest, QUARANTINE_FILE,
+    ShardSetManifest,
+};
+use suw_shared::problem::{Problem, quarantine_lines};
+use suw_shared::shard::ShardError;
+
+use crate::make_shard::make_shard;
+use crate::plan::{Partition, Plan};
+use crate::shard_record::{self, ShardRecord};
+
+/// Why a run ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The folder holds something that this run may not touch.
+    #[error("{0}")]
+    Refused(String),
+    /// A shard cannot be written.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// A manifest cannot be read or written.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The operating system refused.
+    #[error("cannot {action} {path:?}: {source}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub enum RunEnd {
+    /// The set is whole.
+    Complete(Box<ShardSetManifest>),
+    /// This share is done; others are missing.
+    PartDone {
+        /// Shards of this share.
+        shards: usize,
+        /// Inputs that it set aside.
+        problems: usize,
+    },
+    /// Told to stop; complete shards are kept.
+    Stopped {
+        /// Shards that are complete.
+        done: usize,
+        /// Shards of this share.
+        of: usize,
+    },
+}
+
+/// Makes what is missing of the plan's shards. `progress(done, total)` counts clips.
+pub fn run_shards(
+    plan: &Plan,
+    stop: &AtomicBool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<RunEnd, RunError> {
+    let out = &plan.out;
+    if let Some(manifest) = finished(plan)? {
+        return Ok(RunEnd::Complete(Box::new(manifest)));
+    }
+    fs::create_dir_all(out).map_err(io_error("make folder", out))?;
+    let Partition { part, parts } = plan.partition;
+    let held = shard_record::lock(out, part, parts).map_err(io_error("lock", out))?;
+    if held.is_none() {
+        return Err(RunError::Refused(format!(
+            "cannot write shard set {out:?}: another process is writing part {part} of {parts} of it; \
+             wait for it, or give another output.dir"
+        )));
+    }
+    refuse_other_run(plan)?;
+    let shards: Vec<_> = plan.own_shards().collect();
+    let total: usize = shards.iter().map(|shard| shard.clips.len()).sum();
+    let done = AtomicUsize::new(0);
+    let advance = |clips: usize| progress(done.fetch_add(clips, Ordering::Relaxed) + clips, total);
+    let mut records = Vec::with_capacity(shards.len());
+    for shard in &shards {
+        if let Some(record) = shard_record::read_if_whole(out, &shard.file, &plan.fingerprint) {
+            advance(shard.clips.len());
+            records.push(record);
+            continue;
+        }
+        shard_record::remove_unfinished(out, &shard.file).map_err(io_error("clean up", out))?;
+        match make_shard(plan, shard, stop, &advance)? {
+            None => return Ok(RunEnd::Stopped { done: records.len(), of: shards.len() }),
+            Some(record) => {
+                shard_record::write(out, &shard.file, &record)
+                    .map_err(io_error("write the record of", &out.join(&shard.file)))?;
+                records.push(record);
+            }
+        }
+    }
+    finish(plan, records)
+}
+
+/// The manifest of an earlier run with the same configuration, if the set is complete.
+fn finished(plan: &Plan) -> Result<Option<ShardSetManifest>, RunError> {
+    let path = plan.out.join(MANIFEST_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let manifest = ShardSetManifest::read(&path)?;
+    if manifest.config_fingerprint != plan.fingerprint {
+        return Err(other_run(&plan.out, &manifest.config_fingerprint, &plan.fingerprint));
+    }
+    for shard in &manifest.shards {
+        let file = plan.out.join(&shard.file);
+        let bytes = fs::metadata(&file).map_err(io_error("look at shard", &file))?.len();
+        if bytes != shard.bytes {
+            return Err(RunError::Refused(format!(
+                "cannot use shard {file:?}: expected {} bytes as its manifest says, got {bytes}; \
+                 run `suw-preprocess validate` on the manifest, or delete the folder and run again",
+                shard.bytes
+            )));
+        }
+    }
+    // An earlier run may have been killed between its last two steps.
+    tidy_up(&plan.out)?;
+    Ok(Some(manifest))
+}
+
+fn refuse_other_run(plan: &Plan) -> Result<(), RunError> {
+    let found = shard_record::any_fingerprint(&plan.out).map_err(io_error("read", &plan.out))?;
+    match found {
+        Some(found) if found != plan.fingerprint => {
+            Err(other_run(&plan.out, &found, &plan.fingerprint))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn other_run(out: &Path, found: &str, expected: &str) -> RunError {
+    RunError::Refused(format!(
+        "cannot write shard set {out:?}: it was made by another configuration or from other inputs; \
+         expected fingerprint {}, got {}; give another output.dir, or delete the folder",
+        &expected[..12],
+        &found[..found.len().min(12)]
+    ))
+}
+
+/// Writes the part file, or the manifest when nothing is missing.
+fn finish(plan: &Plan, records: Vec<ShardRecord>) -> Result<RunEnd, RunError> {
+    let mut counts = Counts::default();
+    let mut problems: Vec<Problem> = plan.manifest.problems_without_clip();
+    let mut shards = Vec::new();
+    for record in records {
+        counts.add(&record.counts);
+        problems.extend(record.problems);
+        shards.extend(record.entry);
+    }
+    problems.sort_unstable();
+    problems.dedup();
+    let n_problems = problems.len();
+    let n_shards = shards.len();
+    let part = PartManifest {
+        config_fingerprint: plan.fingerprint.clone(),
+        counts,
+        dataset: plan.header.dataset.clone(),
+        format: PART_FORMAT.to_owned(),
+        frames: plan.header.frames,
+        height: plan.header.size.height,
+        models: plan.models.clone(),
+        part: plan.partition.part,
+        parts: plan.partition.parts,
+        problems,
+        shards,
+        split: plan.header.split.clone(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: MANIFEST_VERSION,
+        width: plan.header.size.width,
+    };
+    if plan.partition == Partition::WHOLE {
+        return Ok(RunEnd::Complete(Box::new(publish(&plan.out, &[part])?)));
+    }
+    part.write(&plan.out)?;
+    match merge(&plan.out, Some(plan.partition.parts))? {
+        Some(manifest) => Ok(RunEnd::Complete(Box::new(manifest))),
+        None => Ok(RunEnd::PartDone { shards: n_shards, problems: n_problems }),
+    }
+}
+
+/// Joins the parts in a folder, if all are there; `parts` is asked of the files where it is not known.
+pub fn merge(out: &Path, parts: Option<u32>) -> Result<Option<ShardSetManifest>, RunError> {
+    let files = part_files(out)?;
+    let Some(parts) = parts.or_else(|| files.first().map(|(_, parts)| *parts)) else {
+        return Ok(None);
+    };
+    let missing = (1..=parts).any(|part| !files.contains(&(part, parts)));
+    if missing {
+        // Another process may have joined them a moment ago.
+        let path = out.join(MANIFEST_FILE);
+        return if path.exists() { Ok(Some(ShardSetManifest::read(&path)?)) } else { Ok(None) };
+    }
+    let read = |part| PartManifest::read(&out.join(PartManifest::file_name(part, parts)));
+    let all = (1..=parts).map(read).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(publish(out, &all)?))
+}
+
+/// `(part, parts)` of every part file, sorted.
+pub fn part_files(out: &Path) -> Result<Vec<(u32, u32)>, RunError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(out).map_err(io_error("read folder", out))? {
+        let name = entry.map_err(io_error("read folder", out))?.file_name();
+        let name = name.to_string_lossy();
+        let numbers = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".json"));
+        if let Some((part, parts)) = numbers.and_then(|n| n.split_once("-of-")) {
+            if let (Ok(part), Ok(parts)) = (part.parse(), parts.parse()) {
+                found.push((part, parts));
+            }
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Quarantine first, manifest last, then everything that only an unfinished set has goes.
+fn publish(out: &Path, parts: &[PartManifest]) -> Result<ShardSetManifest, RunError> {
+    let (manifest, problems) = ShardSetManifest::from_parts(parts)?;
+    let quarantine = out.join(QUARANTINE_FILE);
+    atomic_file::write(&quarantine, quarantine_lines(&problems).as_bytes())
+        .map_err(io_error("write", &quarantine))?;
+    manifest.write(&out.join(MANIFEST_FILE))?;
+    tidy_up(out)?;
+    Ok(manifest)
+}
+
+fn tidy_up(out: &Path) -> Result<(), RunError> {
+    for (part, parts) in part_files(out)? {
+        let path = out.join(PartManifest::file_name(part, parts));
+        shard_record::gone(fs::remove_file(&path)).map_err(io_error("delete", &path))?;
+    }
+    atomic_file::remove_unfinished(out).map_err(io_error("clean up", out))?;
+    shard_record::remove_all(out).map_err(io_error("clean up", out))
+}
+
+fn io_error<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RunError + 'a {
+    move |source| RunError::Io { action, path: path.to_owned(), source }
+}

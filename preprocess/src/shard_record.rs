@@ -1,0 +1,152 @@
+//! Floor 2: what a run remembers of each shard until the manifest is written: `SHARDS/.run/<shard>.json`.
+//!
+//! A record is published after its shard, so a shard without a record is made again, to the same bytes. The folder
+//! disappears once the manifest is there.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use suw_shared::atomic_file;
+use suw_shared::checksum::blake3_of_file;
+use suw_shared::counts::Counts;
+use suw_shared::manifest::ShardEntry;
+use suw_shared::problem::Problem;
+
+/// Folder of the records inside the shard set's.
+pub const RECORDS: &str = ".run";
+
+/// What one shard came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShardRecord {
+    /// The run that made it.
+    pub config_fingerprint: String,
+    /// The shard's line in the manifest; `None` where every input was set aside.
+    pub entry: Option<ShardEntry>,
+    /// Objects and pairs in it.
+    pub counts: Counts,
+    /// Inputs that were set aside.
+    pub problems: Vec<Problem>,
+}
+
+fn record_path(out: &Path, shard_file: &str) -> PathBuf {
+    out.join(RECORDS).join(format!("{shard_file}.json"))
+}
+
+/// Publishes a record.
+pub fn write(out: &Path, shard_file: &str, record: &ShardRecord) -> io::Result<()> {
+    let text = serde_json::to_string(record).map_err(io::Error::other)?;
+    atomic_file::write(&record_path(out, shard_file), text.as_bytes())
+}
+
+/// The record of a shard that is complete, made by the same run, and still has the bytes that were written.
+pub fn read_if_whole(out: &Path, shard_file: &str, fingerprint: &str) -> Option<ShardRecord> {
+    let text = fs::read_to_string(record_path(out, shard_file)).ok()?;
+    let record: ShardRecord = serde_json::from_str(&text).ok()?;
+    if record.config_fingerprint != fingerprint {
+        return None;
+    }
+    let path = out.join(shard_file);
+    let whole = match &record.entry {
+        None => !path.exists(),
+        Some(entry) => blake3_of_file(&path).is_ok_and(|digest| digest == entry.blake3),
+    };
+    whole.then_some(record)
+}
+
+/// The fingerprint of any earlier, unfinished run in this folder.
+pub fn any_fingerprint(out: &Path) -> io::Result<Option<String>> {
+    let entries = match fs::read_dir(out.join(RECORDS)) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let text = fs::read_to_string(entry?.path()).unwrap_or_default();
+        if let Ok(record) = serde_json::from_str::<ShardRecord>(&text) {
+            return Ok(Some(record.config_fingerprint));
+        }
+    }
+    Ok(None)
+}
+
+/// Holds the folder for one share of a run; `None` while another process holds it. Released when dropped.
+pub fn lock(out: &Path, part: u32, parts: u32) -> io::Result<Option<File>> {
+    let folder = out.join(RECORDS);
+    fs::create_dir_all(&folder)?;
+    let file = File::create(folder.join(format!("lock-{part}-of-{parts}")))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Deletes what an interrupted process left of one shard.
+pub fn remove_unfinished(out: &Path, shard_file: &str) -> io::Result<()> {
+    let ours = format!(".{shard_file}.");
+    for folder in [out.to_owned(), out.join(RECORDS)] {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with(&ours) && name.ends_with(atomic_file::UNFINISHED) {
+                gone(fs::remove_file(entry.path()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Deletes all records; the manifest says everything now.
+pub fn remove_all(out: &Path) -> io::Result<()> {
+    gone(fs::remove_dir_all(out.join(RECORDS)))
+}
+
+/// Deleting twice is no error: two partitions may finish a set at the same time.
+pub fn gone(deleted: io::Result<()>) -> io::Result<()> {
+    match deleted {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use suw_shared::checksum::blake3_of_bytes;
+
+    use super::*;
+
+    #[test]
+    fn a_record_counts_only_with_the_bytes_it_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        let held = lock(out, 1, 1).unwrap();
+        assert!(held.is_some() && lock(out, 1, 1).unwrap().is_none());
+        let entry = ShardEntry {
+            blake3: blake3_of_bytes(b"shard"),
+            bytes: 5,
+            file: "kitti-train-00000.h5".to_owned(),
+            samples: 1,
+        };
+        let record = ShardRecord {
+            config_fingerprint: "f".repeat(64),
+            entry: Some(entry.clone()),
+            counts: Counts::default(),
+            problems: Vec::new(),
+        };
+        let fingerprint = record.config_fingerprint.clone();
+        write(out, &entry.file, &record).unwrap();
+        assert_eq!(read_if_whole(out, &entry.file, &fingerprint), None, "no shard yet");
+        fs::write(out.join(&entry.file), b"shard").unwrap();
+        assert_eq!(read_if_whole(out, &entry.file, &fingerprint), Some(record.clone()));
+        assert_eq!(read_if_whole(out, &entry.file, &"0".repeat(64)), None, "another run");
+        fs::write(out.join(&entry.file), b"shard!").unwrap();
+        assert_eq!(read_if_whole(out, &entry.file, &fingerprint), None, "other bytes");
+        assert_eq!(any_fingerprint(out).unwrap(), Some(fingerprint));
+        remove_all(out).unwrap();
+        remove_all(out).unwrap();
+        assert_eq!(any_fingerprint(out).unwrap(), None);
+    }
+}
