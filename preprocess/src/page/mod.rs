@@ -1,0 +1,6 @@
+//! Floor 1: pages of pictures: drawing on pictures, and the HTML around them.
+
+pub mod canvas;
+pub mod curves;
+pub mod html;
+pub mod sample_pictures;
