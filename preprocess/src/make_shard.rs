@@ -100,15 +100,15 @@ fn encode_clip(
     clip: &Clip,
     frames: &BTreeMap<FrameId, Frame>,
 ) -> Result<EncodedSample, Problem> {
-    let fault = |fault: &Fault| fault.of(&clip.key);
+    let fault = |fault: &Fault| fault.clone().of(&clip.key);
     let mut parts = Vec::with_capacity(clip.frames.len());
     for frame in &clip.frames {
         parts.push(frames[frame].as_ref().as_ref().map_err(fault)?);
     }
     let images: Vec<&LoadedFrame> = parts.iter().map(|(image, _)| image).collect();
     let masks: Vec<&FrameMasks> = parts.iter().map(|(_, masks)| masks).collect();
-    let target = load_target(source(plan), clip.target(), &plan.load).map_err(|e| fault(&e))?;
-    let loaded = assemble_clip(&images, target).map_err(|e| fault(&e))?;
+    let target = load_target(source(plan), clip.target(), &plan.load).map_err(|e| e.of(&clip.key))?;
+    let loaded = assemble_clip(&images, target).map_err(|e| e.of(&clip.key))?;
     let sample = assemble(clip.key.clone(), loaded, &masks, &plan.assemble)?;
     EncodedSample::new(sample, &plan.header).map_err(|error| Problem {
         kind: ProblemKind::SampleInvalid,

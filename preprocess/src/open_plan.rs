@@ -119,7 +119,8 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
             size,
             align: AlignParams {
                 score_min: config.align.score_min,
-                iou_above: (u64::from(above), u64::from(of)),
+                iou_num: above,
+                iou_den: of,
                 min_area: config.align.min_area,
             },
             rules,
