@@ -17,16 +17,26 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print the versions of the native libraries and the execution providers.
-    Doctor(commands::doctor::DoctorArgs),
-    /// Walk a data set and write its manifest: clips, sizes, checksums, what is missing.
-    Scan(commands::scan::ScanArgs),
-    /// Count the pairs of a shard set and compare them with its depth.
-    Quality(commands::quality::QualityArgs),
     /// Render driving scenes with exact depth, semantics, instances and poses in KITTI raw layout.
     Synth(commands::synth::SynthArgs),
+    /// Walk a data set and write its manifest: clips, sizes, checksums, what is missing.
+    Scan(commands::scan::ScanArgs),
+    /// Show what a run would do: clips, shards, bytes, models, skips. Writes nothing.
+    Plan(commands::plan::PlanArgs),
+    /// Run Mask R-CNN and PSPNet on every frame that the mask store lacks.
+    Masks(commands::masks::MasksArgs),
+    /// Make a shard set: start, or resume.
+    Run(commands::run::RunArgs),
+    /// Join finished partitions of a shard set.
+    Merge(commands::merge::MergeArgs),
     /// Check data sets and shard sets against their manifests.
     Validate(commands::validate::ValidateArgs),
+    /// Count the pairs of a shard set and compare them with its depth.
+    Quality(commands::quality::QualityArgs),
+    /// Write one self-contained page about a shard set and a network trained on it.
+    Report(commands::report::ReportArgs),
+    /// Print the versions of the native libraries and the execution providers.
+    Doctor(commands::doctor::DoctorArgs),
 }
 
 /// Reads the arguments, runs one command, prints one error chain.
@@ -41,11 +51,16 @@ pub fn run() -> ExitCode {
         }
     };
     let ended = match &cli.command {
-        Command::Doctor(args) => commands::doctor::run(args),
-        Command::Scan(args) => commands::scan::run(args),
-        Command::Quality(args) => commands::quality::run(args),
         Command::Synth(args) => commands::synth::run(args),
+        Command::Scan(args) => commands::scan::run(args),
+        Command::Plan(args) => commands::plan::run(args),
+        Command::Masks(args) => commands::masks::run(args),
+        Command::Run(args) => commands::run::run(args),
+        Command::Merge(args) => commands::merge::run(args),
         Command::Validate(args) => commands::validate::run(args),
+        Command::Quality(args) => commands::quality::run(args),
+        Command::Report(args) => commands::report::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
     };
     match ended {
         Ok(exit) => exit.into(),

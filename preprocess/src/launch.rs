@@ -42,5 +42,6 @@ pub(crate) fn use_threads(threads: usize) -> anyhow::Result<()> {
 
 /// The error of a run that was told to stop: exit code 75.
 pub(crate) fn stopped(how: &str) -> anyhow::Error {
-    Failure::stopped(format!("stopped by a signal {how}; run the same command again to resume")).into()
+    Failure::stopped(format!("stopped by a signal {how}; run the same command again to resume"))
+        .into()
 }

@@ -85,7 +85,11 @@ fn frames_of(
         .collect()
 }
 
-fn read_frame(plan: &Plan, frame: FrameId, needs: Needs) -> Result<(LoadedFrame, FrameMasks), Fault> {
+fn read_frame(
+    plan: &Plan,
+    frame: FrameId,
+    needs: Needs,
+) -> Result<(LoadedFrame, FrameMasks), Fault> {
     let loaded = load_frame(source(plan), frame, &plan.load)?;
     let (scene, stem) = plan.manifest.frame_name(frame);
     let masks = plan
@@ -107,7 +111,8 @@ fn encode_clip(
     }
     let images: Vec<&LoadedFrame> = parts.iter().map(|(image, _)| image).collect();
     let masks: Vec<&FrameMasks> = parts.iter().map(|(_, masks)| masks).collect();
-    let target = load_target(source(plan), clip.target(), &plan.load).map_err(|e| e.of(&clip.key))?;
+    let target =
+        load_target(source(plan), clip.target(), &plan.load).map_err(|e| e.of(&clip.key))?;
     let loaded = assemble_clip(&images, target).map_err(|e| e.of(&clip.key))?;
     let sample = assemble(clip.key.clone(), loaded, &masks, &plan.assemble)?;
     EncodedSample::new(sample, &plan.header).map_err(|error| Problem {

@@ -8,7 +8,7 @@ use suw_shared::depth_source::DepthSource;
 use suw_shared::exit::Failure;
 use suw_shared::manifest::{ModelEntry, ModelRole};
 use suw_shared::seed::Seed;
-use suw_shared::shard::schema::{Contents, DepthUnit, ShardHeader};
+use suw_shared::shard::{Contents, DepthUnit, ShardHeader};
 
 use crate::align::AlignParams;
 use crate::config::{MaskSourceName, RunConfig, usage};

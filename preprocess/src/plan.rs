@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use suw_shared::image_size::ImageSize;
 use suw_shared::manifest::ModelEntry;
-use suw_shared::shard::schema::{ShardHeader, shard_file_name};
+use suw_shared::shard::{ShardHeader, shard_file_name};
 
 use crate::datasets::manifest::{Clip, DataSetManifest, FrameId};
 use crate::mask_store::{MaskStore, Needs};
@@ -76,10 +76,14 @@ impl std::str::FromStr for Partition {
 
     /// Reads `I/N`, I from 1.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("cannot read partition {text:?}: expected I/N with 1 <= I <= N, such as 1/4");
+        let wrong = || {
+            format!("cannot read partition {text:?}: expected I/N with 1 <= I <= N, such as 1/4")
+        };
         let (part, parts) = text.split_once('/').ok_or_else(wrong)?;
-        let partition =
-            Self { part: part.parse().map_err(|_| wrong())?, parts: parts.parse().map_err(|_| wrong())? };
+        let partition = Self {
+            part: part.parse().map_err(|_| wrong())?,
+            parts: parts.parse().map_err(|_| wrong())?,
+        };
         if partition.part == 0 || partition.part > partition.parts || partition.parts > 100_000 {
             return Err(wrong());
         }
@@ -126,7 +130,7 @@ impl Plan {
             FrameRef {
                 scene: scene.to_owned(),
                 stem: stem.to_owned(),
-                image: self.root.join(self.manifest.image_file(frame)),
+                image: self.root.join(&self.manifest.image_file(frame).path),
                 // A scene without a readable picture has no size; the mask stage reports the picture itself.
                 size: self.manifest.scene_size(frame).unwrap_or(ImageSize::new(1, 1)),
                 needs,
@@ -158,7 +162,8 @@ mod tests {
     fn partitions_share_out_every_shard_once() {
         for parts in 1..5 {
             for shard in 0..20 {
-                let owners = (1..=parts).filter(|&part| Partition { part, parts }.has(shard)).count();
+                let owners =
+                    (1..=parts).filter(|&part| Partition { part, parts }.has(shard)).count();
                 assert_eq!(owners, 1);
             }
         }

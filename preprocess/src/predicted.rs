@@ -49,7 +49,11 @@ pub struct Comparison {
 }
 
 /// Lays a sample's prediction beside its truth: native ground truth where it is stored, else depth at network size.
-pub fn compare(sample: &Sample, size: ImageSize, folder: &Path) -> Result<Comparison, PredictedError> {
+pub fn compare(
+    sample: &Sample,
+    size: ImageSize,
+    folder: &Path,
+) -> Result<Comparison, PredictedError> {
     let path = folder.join(format!("{}.npy", sample.key));
     let array: Array2<f32> = ndarray_npy::read_npy(&path)
         .map_err(|error| PredictedError::Read { path: path.clone(), message: error.to_string() })?;

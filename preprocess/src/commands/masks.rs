@@ -81,9 +81,9 @@ pub(crate) fn fill(
     let sessions = (threads / options.intra_threads.max(1)).clamp(1, missing);
     if loudness != Loudness::Quiet {
         eprintln!(
-            "masks: {missing} of {} frames to make; ONNX Runtime {} on {}, {sessions} sessions",
+            "masks: {missing} of {} frames to make; {} on {}, {sessions} sessions",
             frames.len(),
-            runtime.version(),
+            runtime.library().file_name().unwrap_or_default().to_string_lossy(),
             options.device
         );
     }

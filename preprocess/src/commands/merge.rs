@@ -23,7 +23,10 @@ pub struct MergeArgs {
 /// Joins.
 pub fn run(args: &MergeArgs) -> anyhow::Result<Exit> {
     if !args.shards.is_dir() {
-        return Err(usage(format!("cannot merge {:?}: expected the folder of a shard set", args.shards)));
+        return Err(usage(format!(
+            "cannot merge {:?}: expected the folder of a shard set",
+            args.shards
+        )));
     }
     let found = part_files(&args.shards)?;
     match merge(&args.shards, None)? {

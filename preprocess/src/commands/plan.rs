@@ -63,7 +63,12 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Done);
     }
-    println!("clips        {clips} of {} frames, {} at {}", frames.len(), plan.header.frames, plan.header.size);
+    println!(
+        "clips        {clips} of {} frames, {} at {}",
+        frames.len(),
+        plan.header.frames,
+        plan.header.size
+    );
     println!("shards       {} in {}, {kept} complete and kept", shards.len(), plan.out.display());
     println!("size         at most {:.1} MB", bytes as f64 / 1e6);
     for model in &plan.models {

@@ -23,9 +23,11 @@ use crate::predicted::{Comparison, compare};
 
 /// Arguments of `report`.
 #[derive(Args)]
-#[command(after_help = "Example: suw-preprocess report --shards demo/out/shards/train --test demo/out/shards/test \
+#[command(
+    after_help = "Example: suw-preprocess report --shards demo/out/shards/train --test demo/out/shards/test \
     --predictions demo/out/predictions --run runs/demo --eval network=demo/out/eval.json \
-    --quality demo/out/quality.json --out demo/out/report.html")]
+    --quality demo/out/quality.json --out demo/out/report.html"
+)]
 pub struct ReportArgs {
     /// Shard set that was trained on.
     #[arg(long)]
@@ -68,10 +70,12 @@ const CURVES: [(&str, &str, &str); 9] = [
 
 /// Writes the page and prints its path.
 pub fn run(args: &ReportArgs) -> anyhow::Result<Exit> {
-    let evals = args.evals.iter().map(|text| read_eval(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let evals =
+        args.evals.iter().map(|text| read_eval(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let set = ShardSet::open(&args.shards)?;
     let manifest = ShardSetManifest::read(&args.shards.join(MANIFEST_FILE))?;
-    let mut body = String::from("<h1>Depth from joint supervised, unsupervised and weak learning</h1>\n");
+    let mut body =
+        String::from("<h1>Depth from joint supervised, unsupervised and weak learning</h1>\n");
     body.push_str(
         "<p>From street pictures to masks, objects aligned over three frames, ordinal pairs and shards; \
          from shards to a depth network; and how well both do.</p>\n",
@@ -168,7 +172,7 @@ fn depth_section(test: &Path, predictions: &Path, n: usize) -> anyhow::Result<St
     for i in spread(set.len(), n) {
         let Comparison { frame, predicted, truth, error, abs_rel } =
             compare(&set.read(i)?, set.header().size, predictions)?;
-        let key = set.key(i);
+        let key = set.key(i)?;
         out.push_str(&row(
             "four",
             &[
@@ -201,7 +205,11 @@ fn error_section(evals: &[Eval]) -> String {
     let text = format!(
         "Protocol: {} images; ground truth {}; crop {}; cap {} m; scaling {}. Errors per image, then averaged over images; \
          smaller is better but for a1, a2, a3.",
-        header["images"], plain(&header["ground_truth"]), plain(&header["crop"]), header["cap"], plain(&header["scaling"])
+        header["images"],
+        plain(&header["ground_truth"]),
+        plain(&header["crop"]),
+        header["cap"],
+        plain(&header["scaling"])
     );
     section("Errors", &text) + &table(&head, &rows, best)
 }
@@ -244,7 +252,8 @@ fn object_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
         let pictures: Vec<String> = (0..3)
             .map(|frame| {
                 let picture = frame_with_objects(&sample, size, frame, factor(size.width));
-                let caption = if frame == 1 { format!("t: {}", sample.key) } else { names[frame].to_owned() };
+                let caption =
+                    if frame == 1 { format!("t: {}", sample.key) } else { names[frame].to_owned() };
                 figure(&rgb_png(&picture), &caption)
             })
             .collect();
@@ -300,7 +309,9 @@ fn quality_section(quality: &Value) -> String {
                 percent(&rule["confirmed_share"]),
                 percent(&rule["contradicted_share"]),
                 rule["unmeasured"].to_string(),
-                rule["median_gap"].as_f64().map_or_else(|| "-".to_owned(), |gap| format!("{gap:.1} m")),
+                rule["median_gap"]
+                    .as_f64()
+                    .map_or_else(|| "-".to_owned(), |gap| format!("{gap:.1} m")),
             ]
         })
         .collect();
@@ -308,13 +319,19 @@ fn quality_section(quality: &Value) -> String {
         "How true the rules are",
         "Pairs held against the stored depth. Confirmed and contradicted are shares of the pairs that both ends of which are \
          measured; sky has no depth and cannot be judged.",
-    ) + &table(&["rule", "pairs", "confirmed", "contradicted", "unmeasured", "median gap"], &rows, None)
+    ) + &table(
+        &["rule", "pairs", "confirmed", "contradicted", "unmeasured", "median gap"],
+        &rows,
+        None,
+    )
 }
 
 fn curve_section(run: &Path) -> anyhow::Result<String> {
     let path = run.join("metrics.jsonl");
-    let text = fs::read_to_string(&path).map_err(|e| usage(format!("cannot read {path:?}: {e}")))?;
-    let lines: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let text =
+        fs::read_to_string(&path).map_err(|e| usage(format!("cannot read {path:?}: {e}")))?;
+    let lines: Vec<Value> =
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let points = |name: &str| -> Vec<(f64, f64)> {
         lines
             .iter()

@@ -16,7 +16,9 @@ use crate::run::{RunEnd, RunError, run_shards};
 
 /// Arguments of `run`.
 #[derive(Args)]
-#[command(after_help = "Example: suw-preprocess run data-manifests/runs/demo.toml --set seed=2 --threads 4")]
+#[command(
+    after_help = "Example: suw-preprocess run data-manifests/runs/demo.toml --set seed=2 --threads 4"
+)]
 pub struct RunArgs {
     /// Run file.
     pub run: PathBuf,
@@ -64,7 +66,9 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
             Ok(set_aside(manifest.quarantined.values().sum(), args.allow_quarantine))
         }
         Ok(RunEnd::PartDone { shards, problems }) => {
-            println!("part done: {shards} shards, {problems} inputs set aside; other parts are missing");
+            println!(
+                "part done: {shards} shards, {problems} inputs set aside; other parts are missing"
+            );
             Ok(set_aside(problems as u64, args.allow_quarantine))
         }
         Ok(RunEnd::Stopped { done, of }) => {

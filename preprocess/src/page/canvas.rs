@@ -37,7 +37,8 @@ pub fn object_color(index: u8) -> [u8; 3] {
 /// A picture from `[3, H, W]` planes.
 pub fn picture_from_planes(planes: &[u8], size: ImageSize) -> RgbImage {
     let area = size.area();
-    let data = (0..area).flat_map(|i| [planes[i], planes[area + i], planes[2 * area + i]]).collect();
+    let data =
+        (0..area).flat_map(|i| [planes[i], planes[area + i], planes[2 * area + i]]).collect();
     RgbImage::new(size, data)
 }
 
@@ -184,7 +185,9 @@ fn heat(t: f32) -> [u8; 3] {
     let at = t * (STOPS.len() - 1) as f32;
     let below = (at as usize).min(STOPS.len() - 2);
     let share = at - below as f32;
-    std::array::from_fn(|c| (STOPS[below][c] + (STOPS[below + 1][c] - STOPS[below][c]) * share) as u8)
+    std::array::from_fn(|c| {
+        (STOPS[below][c] + (STOPS[below + 1][c] - STOPS[below][c]) * share) as u8
+    })
 }
 
 #[cfg(test)]

@@ -38,7 +38,11 @@ pub fn curve(title: &str, points: &[(f64, f64)], color: &str) -> String {
         );
     }
     // Faint: every step; strong: a running mean, so that the trend shows through the noise of single batches.
-    let _ = write!(svg, "<path fill=\"none\" stroke=\"{color}\" opacity=\".3\" d=\"{}\"/>", path(&points, x_of, y_of));
+    let _ = write!(
+        svg,
+        "<path fill=\"none\" stroke=\"{color}\" opacity=\".3\" d=\"{}\"/>",
+        path(&points, x_of, y_of)
+    );
     let _ = write!(
         svg,
         "<path fill=\"none\" stroke=\"{color}\" stroke-width=\"2\" d=\"{}\"/>",

@@ -60,7 +60,11 @@ pub fn section(title: &str, text: &str) -> String {
 pub fn cards(figures: &[(String, String)]) -> String {
     let card = |(place, (value, word)): (usize, &(String, String))| {
         let hot = if place == 0 { " hot" } else { "" };
-        format!("<div class=\"card{hot}\"><b>{}</b><span>{}</span></div>", escaped(value), escaped(word))
+        format!(
+            "<div class=\"card{hot}\"><b>{}</b><span>{}</span></div>",
+            escaped(value),
+            escaped(word)
+        )
     };
     let cards: String = figures.iter().enumerate().map(card).collect();
     format!("<div class=\"cards\">{cards}</div>\n")
@@ -110,8 +114,13 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_place() {
-        assert_eq!(escaped("<a href='x'>&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;");
+        assert_eq!(
+            escaped("<a href='x'>&\"</a>"),
+            "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;"
+        );
         let page = page("a<b", &table(&["<th>"], &[vec!["<td>".to_owned()]], None));
-        assert!(page.contains("a&lt;b") && page.contains("&lt;th&gt;") && page.contains("&lt;td&gt;"));
+        assert!(
+            page.contains("a&lt;b") && page.contains("&lt;th&gt;") && page.contains("&lt;td&gt;")
+        );
     }
 }

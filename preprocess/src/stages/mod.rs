@@ -1,3 +1,4 @@
 //! Floor 3: the stages, one step for one item each, in the order of the data.
 
+pub mod assemble;
 pub mod load;
