@@ -28,8 +28,8 @@ pub mod shard_record;
 // floor 3: stages
 pub mod stages;
 // floor 4: runs
-pub mod masks_run;
 pub mod make_shard;
+pub mod masks_run;
 pub mod plan;
 pub mod progress;
 pub mod run;
