@@ -9,6 +9,7 @@ use tch::nn::Path;
 
 use super::blocks::{BatchNorm, Conv, ConvBn, ConvSpec, Mode, Residual, RunningStats};
 use super::encoder::{ENC2, ENC3, ENC4, ENC5, Encoder, EncoderConfig};
+use super::input::channels_last;
 use super::sam::{Sam, SamConfig};
 use crate::dims::{Axis, expect_dims};
 
@@ -121,7 +122,7 @@ impl EncoderDecoder {
             let x = Tensor::cat(&[x, skip], 1);
             layers[1].forward(&layers[0].forward(&x, mode), mode)
         };
-        let features = self.encoder.forward(images, mode);
+        let features = self.encoder.forward(&channels_last(images), mode);
         let dec1 = two(&self.dec1, &features.enc5, &features.enc4); // 384 to 32 at 1/4
         let dec2 = two(&self.dec2, &dec1, &features.enc3); // 288 to 32 at 1/4
         let dec3 = self.sam.forward(&Tensor::cat(&[dec2, features.enc2], 1), mode); // 160 to 32 at 1/4

@@ -23,6 +23,15 @@ pub fn normalize_images(images: &Tensor) -> Tensor {
     (images - color(MEAN)) / color(DEVIATION)
 }
 
+/// The same values with channels innermost in memory; what follows keeps that order, and convolutions on the CPU take a
+/// tenth less time in it (4.0 to 3.55 s per step of S+U+W at 128x416, batch 4, one core).
+///
+/// # Shapes
+/// - `images`: `[N, C, H, W]`
+pub fn channels_last(images: &Tensor) -> Tensor {
+    images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
 /// Three frames for each object, black outside the object's own mask in that frame.
 ///
 /// # Shapes

@@ -10,6 +10,7 @@ use tch::{Kind, Tensor};
 
 use super::blocks::{Conv, ConvBn, ConvSpec, Mode, RunningStats};
 use super::encoder::{ENC5, Encoder, EncoderStats, stats_under};
+use super::input::channels_last;
 use crate::dims::{Axis, expect_dims};
 use crate::geometry::rotation::{inverse_transform, transform_from_vector, vector_from_transform};
 
@@ -122,7 +123,7 @@ impl PoseNetwork {
     /// - returns: `[N, 2, 6]`: (tx, ty, tz, rx, ry, rz) to t-1 and t+1, metres and radians
     pub fn ego(&self, encoder: &Encoder, frames: &Tensor, mode: Mode) -> Tensor {
         expect_frames(frames);
-        let x = self.first.forward(frames, mode);
+        let x = self.first.forward(&channels_last(frames), mode);
         let x = encoder.after_first(&x, Some(&self.ego_stats), mode).enc5;
         let x = self.decoder.iter().fold(x, |x, layer| layer.forward(&x, mode));
         self.scaled(&self.out.forward(&x).mean_dim([2i64, 3].as_slice(), false, None))
@@ -138,7 +139,8 @@ impl PoseNetwork {
         expect_frames(frames);
         let size = frames.size();
         expect_dims("masks", masks, &[Axis::Is(size[0]), Axis::Is(size[2]), Axis::Is(size[3])]);
-        let x = self.first.forward_with(frames, Some(&self.object_first_stats), mode);
+        let x = channels_last(frames);
+        let x = self.first.forward_with(&x, Some(&self.object_first_stats), mode);
         let x = encoder.after_first(&x, Some(&self.object_stats), mode).enc5;
         let layers = self.decoder.iter().zip(&self.object_decoder_stats);
         let x = layers.fold(x, |x, (layer, stats)| layer.forward_with(&x, Some(stats), mode));
