@@ -35,7 +35,8 @@ for split in train val test; do
 done
 
 step "4/7 check every rule of the format on every sample; hold the weak labels against depth"
-$prepare validate --deep $out/{train,val,test}.json $out/shards/{train,val,test}/manifest.json
+$prepare validate --root $out/world $out/{train,val,test}.json
+$prepare validate --deep $out/shards/{train,val,test}/manifest.json
 $prepare quality $out/shards/train
 $prepare quality $out/shards/train --json > $out/quality.json
 

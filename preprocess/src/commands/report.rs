@@ -10,6 +10,7 @@ use suw_shared::atomic_file;
 use suw_shared::exit::Exit;
 use suw_shared::manifest::{MANIFEST_FILE, QUARANTINE_FILE, ShardSetManifest};
 use suw_shared::pair::{Origin, Rule};
+use suw_shared::sample_key::SampleKey;
 use suw_shared::shard::ShardSet;
 
 use crate::config::usage;
@@ -174,9 +175,9 @@ fn depth_section(test: &Path, predictions: &Path, n: usize) -> anyhow::Result<St
             compare(&set.read(i)?, set.header().size, predictions)?;
         let key = set.key(i)?;
         out.push_str(&row(
-            "four",
+            "two",
             &[
-                figure(&rgb_png(&frame), key.as_str()),
+                figure(&rgb_png(&frame), &short_key(&key)),
                 figure(&rgb_png(&predicted), "predicted"),
                 figure(&rgb_png(&truth), "true"),
                 figure(&rgb_png(&error), &format!("relative error, mean {abs_rel:.3}")),
@@ -248,7 +249,8 @@ fn object_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
     );
     for i in showcase(set, n)? {
         let sample = set.read(i)?;
-        let names = ["t-1", "t", "t+1"];
+        let here = short_key(&sample.key);
+        let names = ["t-1", here.as_str(), "t+1"];
         let pictures: Vec<String> = (0..3)
             .map(|frame| {
                 let picture = frame_with_objects(&sample, size, frame, factor(size.width));
@@ -260,6 +262,13 @@ fn object_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
         out.push_str(&row("three", &pictures));
     }
     Ok(out)
+}
+
+/// The last two parts of a scene and the frame: enough to find a sample again.
+fn short_key(key: &SampleKey) -> String {
+    let parts: Vec<&str> = key.as_str().rsplit('/').collect();
+    let drive = parts.get(2).map_or("", |drive| drive.trim_end_matches("_sync"));
+    format!("{drive}, frame {}", key.stem().trim_start_matches('0').parse::<u32>().unwrap_or(0))
 }
 
 fn pair_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
@@ -281,7 +290,10 @@ fn pair_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
         let sample = set.read(i)?;
         let mut pictures = Vec::new();
         if let Some(picture) = semantics(&sample, size, factor) {
-            pictures.push(figure(&rgb_png(&picture), &format!("semantics: {}", sample.key)));
+            pictures.push(figure(
+                &rgb_png(&picture),
+                &format!("semantics; {}", short_key(&sample.key)),
+            ));
         }
         if let Some(picture) = measured_depth(&sample, size, factor) {
             pictures.push(figure(&rgb_png(&picture), "measured depth"));
@@ -296,22 +308,21 @@ fn pair_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
 }
 
 fn quality_section(quality: &Value) -> String {
-    let rules = quality["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let groups = quality["groups"].as_array().map(Vec::as_slice).unwrap_or_default();
     let percent = |value: &Value| {
         value.as_f64().map_or_else(|| "-".to_owned(), |share| format!("{:.2} %", 100.0 * share))
     };
-    let rows: Vec<Vec<String>> = rules
+    let rows: Vec<Vec<String>> = groups
         .iter()
-        .map(|rule| {
+        .map(|group| {
+            let gap = group["median_gap"].as_f64();
             vec![
-                format!("{} {}", plain(&rule["rule"]), plain(&rule["kind"])),
-                rule["pairs"].to_string(),
-                percent(&rule["confirmed_share"]),
-                percent(&rule["contradicted_share"]),
-                rule["unmeasured"].to_string(),
-                rule["median_gap"]
-                    .as_f64()
-                    .map_or_else(|| "-".to_owned(), |gap| format!("{gap:.1} m")),
+                format!("{}, {}", plain(&group["rule"]), plain(&group["kind"])),
+                group["pairs"].to_string(),
+                percent(&group["confirmed"]),
+                percent(&group["contradicted"]),
+                group["unmeasured"].to_string(),
+                gap.map_or_else(|| "-".to_owned(), |gap| format!("{gap:.1} m")),
             ]
         })
         .collect();

@@ -14,10 +14,10 @@ h2{margin:3rem 0 .3rem;font-size:1.35rem}p{margin:.3rem 0 1rem;max-width:75ch;co
 .card{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:.9rem 1.1rem}
 .card b{display:block;font-size:1.55rem;font-weight:650;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:.85rem}
 .card.hot b{color:var(--hot)}.row{display:grid;gap:.6rem;margin:.6rem 0 1.4rem}
-.row.two{grid-template-columns:repeat(auto-fit,minmax(330px,1fr))}.row.three{grid-template-columns:repeat(auto-fit,minmax(260px,1fr))}
-.row.four{grid-template-columns:repeat(auto-fit,minmax(230px,1fr))}figure{margin:0}
+.row.two{grid-template-columns:repeat(auto-fit,minmax(420px,1fr))}.row.three{grid-template-columns:repeat(auto-fit,minmax(300px,1fr))}
+figure{margin:0}
 figure img{width:100%;display:block;border-radius:8px;border:1px solid var(--line);image-rendering:auto}
-figcaption{font-size:.82rem;color:var(--soft);padding:.25rem .1rem}table{border-collapse:collapse;width:100%;margin:.8rem 0 1.2rem;
+figcaption{overflow-wrap:anywhere;font-size:.82rem;color:var(--soft);padding:.25rem .1rem}table{border-collapse:collapse;width:100%;margin:.8rem 0 1.2rem;
 font-variant-numeric:tabular-nums;background:var(--card);border:1px solid var(--line);border-radius:12px;overflow:hidden}
 th,td{padding:.5rem .8rem;text-align:right;border-top:1px solid var(--line)}tr:first-child th{border-top:0}
 th{font-size:.82rem;color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}tr.best td{font-weight:650}
@@ -79,7 +79,7 @@ pub fn figure(png: &[u8], caption: &str) -> String {
     )
 }
 
-/// Figures side by side; `columns` is `two`, `three` or `four`.
+/// Figures side by side; `columns` is `two` or `three`.
 pub fn row(columns: &str, figures: &[String]) -> String {
     format!("<div class=\"row {columns}\">{}</div>\n", figures.concat())
 }
