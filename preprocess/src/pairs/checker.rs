@@ -160,7 +160,7 @@ impl<'a> Checker<'a> {
                 }
             }
         };
-        pair.near_class == 0 && self.objects.iter().any(holds)
+        pair.near_class == 0 && near.0 > far.0 && self.objects.iter().any(holds)
     }
 
     fn clear(&self, r: f64, top: i64, b: i64) -> bool {

@@ -62,7 +62,7 @@ impl<'a> ObjectPairs<'a> {
         let object = able[choose(able.len(), rng)?];
         let far = draw(&[&object.far], half, &rows, rng)?;
         let near = draw(&[&object.near], half, &rows, rng)?;
-        self.below(object, near, half).then_some(Ends { far, near })
+        (near.y > far.y && self.below(object, near, half)).then_some(Ends { far, near })
     }
 
     /// What the places do not say yet: the object's own lowest row in the columns of the near end.

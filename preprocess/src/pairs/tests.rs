@@ -208,6 +208,18 @@ fn instances_part_what_the_map_merges_and_must_be_confirmed() {
 }
 
 #[test]
+fn by_columns_the_near_end_may_be_beside_the_object_but_not_above_the_far_end() {
+    // A car whose right half ends 30 rows higher: road under it lies beside the left half.
+    let car = [(13, 40, 40, 80, 80), (13, 40, 80, 50, 120)];
+    let semantic = painted(STREET, &[&[(0, 0, 0, 100, 200)], car.as_slice()].concat());
+    let pool = draw_pool(&input(&semantic), &rules(Margins::Literal), PER_RULE, Seed(1));
+    Checker::new(input(&semantic), Margins::Literal).check_pool(&pool, PER_RULE).unwrap();
+    let objects: Vec<&Pair> = pool.iter().filter(|p| p.rule == Rule::Object).collect();
+    assert!(objects.iter().any(|p| p.near_y < 80));
+    assert!(objects.iter().all(|p| p.near_y > p.far_y));
+}
+
+#[test]
 fn the_rider_is_part_of_the_person() {
     let semantic =
         painted(STREET, &[(0, 0, 0, 100, 200), (12, 30, 90, 50, 110), (11, 50, 90, 70, 110)]);
