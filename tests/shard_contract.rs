@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use proptest::prelude::*;
 use serde_json::Value;
+use suw_shared::depth_source::DepthSource;
 use suw_shared::sample::Sample;
 use suw_shared::sample_key::SampleKey;
 use suw_shared::shard::{
-    EncodedSample, ShardError, ShardHeader, ShardReader, ShardSummary, ShardWriter,
+    Contents, EncodedSample, ShardError, ShardHeader, ShardReader, ShardSummary, ShardWriter,
 };
 use suw_tests::{python, samples};
 
@@ -307,14 +309,11 @@ fn no_damaged_byte_makes_the_reader_panic() {
     let path = folder.path().join(NAME);
     write(&path, &samples::header(), (0..2).map(samples::sample));
     let whole = fs::read(&path).unwrap();
-    let mut state = 1_u64;
-    for _ in 0..400 {
-        // Knuth's linear congruential generator.
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let at = (state >> 33) as usize % whole.len();
+    let mut rng = Lcg(1);
+    for _ in 0..200 {
+        let at = rng.next() as usize % whole.len();
         let mut damaged = whole.clone();
-        damaged[at] ^= 1 << (state >> 30 & 7);
+        damaged[at] ^= 1 << (rng.next() % 8);
         fs::write(&path, &damaged).unwrap();
         if let Ok(all) = read_all(&path) {
             assert_eq!(all.len(), 2);
@@ -334,4 +333,79 @@ fn keys_of_different_length_come_back() {
     write(&path, &samples::bare_header(), all);
     let reader = ShardReader::open(&path).unwrap();
     assert_eq!(reader.keys().iter().map(SampleKey::as_str).collect::<Vec<_>>(), keys);
+}
+
+/// A sample of random values with the parts that `parts` has bits for.
+fn random_sample(number: u32, parts: u8, rng: &mut Lcg) -> Sample {
+    let has = |bit: u8| parts & (1 << bit) != 0;
+    let area = samples::SIZE.area();
+    let bare = samples::bare_sample(number);
+    let mut full = samples::sample(number);
+    full.image = (0..9 * area).map(|_| rng.next() as u8).collect();
+    let sparse = |rng: &mut Lcg| -> Vec<f32> {
+        (0..area)
+            .map(|_| if rng.next() % 4 == 0 { f32::from_bits(rng.next() >> 2) } else { 0.0 })
+            .collect()
+    };
+    let classes = |rng: &mut Lcg| -> Vec<u8> {
+        (0..area).map(|_| [(rng.next() % 19) as u8, 255][(rng.next() % 8 == 0) as usize]).collect()
+    };
+    Sample {
+        image: full.image,
+        depth: has(0).then(|| sparse(rng)),
+        intrinsics: full.intrinsics.filter(|_| has(1)),
+        pose: full.pose.filter(|_| has(2)),
+        semantic: has(3).then(|| classes(rng)),
+        objects: full.objects.filter(|_| has(4)),
+        // Semantic maps of noise have no pairs.
+        pairs: has(5).then(Vec::new),
+        ordinal: has(6).then(|| (0..area).map(|_| (rng.next() % 3) as i8 - 1).collect()),
+        gt: full.gt.filter(|_| has(7)),
+        ..bare
+    }
+}
+
+/// Knuth's linear congruential generator.
+struct Lcg(u64);
+
+impl Lcg {
+    fn next(&mut self) -> u32 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 32) as u32
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_contents_come_back(parts in any::<u8>(), seed in any::<u64>(), n in 1_u32..4) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        let has = |bit: u8| parts & (1 << bit) != 0;
+        let source = |bit, source| if has(bit) { source } else { DepthSource::None };
+        let header = ShardHeader {
+            depth_source: source(0, DepthSource::Mvs),
+            gt_source: source(7, DepthSource::Exact),
+            contents: Contents {
+                depth: has(0),
+                intrinsics: has(1),
+                pose: has(2),
+                semantic: has(3),
+                objects: has(4),
+                pairs: has(5),
+                ordinal: has(6),
+                gt: has(7),
+            },
+            ..samples::header()
+        };
+        let mut rng = Lcg(seed);
+        let all: Vec<Sample> = (0..n).map(|i| random_sample(i, parts, &mut rng)).collect();
+        write(&path, &header, all.clone());
+        let reader = ShardReader::open(&path).unwrap();
+        prop_assert_eq!(reader.header(), &header);
+        for (index, sample) in all.iter().enumerate() {
+            prop_assert_eq!(text(&reader.read(index).unwrap()), text(sample));
+        }
+    }
 }

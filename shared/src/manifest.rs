@@ -3,6 +3,7 @@
 //! Keys are sorted, a newline ends the file; no time stamps, no absolute paths, no other fields.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -77,20 +78,25 @@ pub enum ManifestError {
 #[serde(deny_unknown_fields)]
 pub struct ShardSetManifest {
     /// BLAKE3 of the resolved configuration without roots, threads and partition.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub config_fingerprint: String,
     /// Objects and pairs of all shards.
     pub counts: Counts,
     /// Data set.
     pub dataset: String,
     /// "suw-shards".
+    #[schemars(extend("const" = SHARDS_FORMAT))]
     pub format: String,
     /// T: 3 or 1.
+    #[schemars(extend("enum" = [1, 3]))]
     pub frames: u32,
     /// H.
+    #[schemars(range(min = 1, max = 65535))]
     pub height: u32,
     /// What the masks come from.
     pub models: Vec<ModelEntry>,
     /// How many lines of `quarantine.jsonl` have each kind; zero kinds are not written.
+    #[schemars(with = "BTreeMap<ProblemKind, NonZeroU64>")]
     pub quarantined: BTreeMap<String, u64>,
     /// Samples of all shards.
     pub samples: u64,
@@ -101,8 +107,10 @@ pub struct ShardSetManifest {
     /// Version of the program; no build date.
     pub tool_version: String,
     /// 1.
+    #[schemars(extend("const" = MANIFEST_VERSION))]
     pub version: u32,
     /// W.
+    #[schemars(range(min = 1, max = 65535))]
     pub width: u32,
 }
 
@@ -111,6 +119,7 @@ pub struct ShardSetManifest {
 #[serde(deny_unknown_fields)]
 pub struct ShardEntry {
     /// BLAKE3 of the file.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub blake3: String,
     /// Length of the file.
     pub bytes: u64,
@@ -125,6 +134,7 @@ pub struct ShardEntry {
 #[serde(deny_unknown_fields)]
 pub struct ModelEntry {
     /// BLAKE3 of the model file, or over the imported files.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub blake3: String,
     /// Its name.
     pub name: String,
@@ -151,16 +161,20 @@ pub enum ModelRole {
 #[serde(deny_unknown_fields)]
 pub struct PartManifest {
     /// As in the manifest.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
     pub config_fingerprint: String,
     /// Objects and pairs of this part's shards.
     pub counts: Counts,
     /// As in the manifest.
     pub dataset: String,
     /// "suw-shards-part".
+    #[schemars(extend("const" = PART_FORMAT))]
     pub format: String,
     /// As in the manifest.
+    #[schemars(extend("enum" = [1, 3]))]
     pub frames: u32,
     /// As in the manifest.
+    #[schemars(range(min = 1, max = 65535))]
     pub height: u32,
     /// As in the manifest.
     pub models: Vec<ModelEntry>,
@@ -177,8 +191,10 @@ pub struct PartManifest {
     /// As in the manifest.
     pub tool_version: String,
     /// 1.
+    #[schemars(extend("const" = MANIFEST_VERSION))]
     pub version: u32,
     /// As in the manifest.
+    #[schemars(range(min = 1, max = 65535))]
     pub width: u32,
 }
 
@@ -411,3 +427,6 @@ fn check_shards(shards: &[ShardEntry], dataset: &str, split: &str) -> Result<(),
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

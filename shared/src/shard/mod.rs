@@ -1,4 +1,5 @@
 //! Floor 2: the shard format: one HDF5 file of samples. This file is the door; FORMAT.md is the prose.
+#![doc = include_str!("FORMAT.md")]
 
 mod broken;
 mod checks;
