@@ -302,7 +302,7 @@ fn pair_section(set: &ShardSet, n: usize) -> anyhow::Result<String> {
             let picture = pairs_of_rule(&sample, size, origin, rule, 12, factor);
             pictures.push(figure(&rgb_png(&picture), caption));
         }
-        out.push_str(&row("three", &pictures));
+        out.push_str(&row("two", &pictures));
     }
     Ok(out)
 }

@@ -93,7 +93,7 @@ pub fn paint_objects(image: &mut RgbImage, map: &[u8], map_size: ImageSize) {
         }
     }
     for (index, (top, left, bottom, right)) in boxes {
-        number(image, ((top + bottom) / 2, (left + right) / 2), index, factor.max(2));
+        number(image, ((top + bottom) / 2, (left + right) / 2), index, (size.width / 300).max(1));
     }
 }
 
@@ -137,12 +137,14 @@ pub fn number(image: &mut RgbImage, (y, x): (i64, i64), value: u8, cell: u32) {
     }
 }
 
-/// The outline of a square of `side` pixels around `(y, x)`, at least three pixels wide.
-pub fn square(image: &mut RgbImage, (y, x): (i64, i64), side: i64, color: [u8; 3]) {
-    let half = (side / 2).max(1);
-    for d in -half..=half {
-        for (dy, dx) in [(-half, d), (half, d), (d, -half), (d, half)] {
-            dot(image, y + dy, x + dx, color);
+/// A square of `side` pixels around `(y, x)`, at least three pixels wide, with an outline `stroke` pixels thick.
+pub fn square(image: &mut RgbImage, (y, x): (i64, i64), side: i64, stroke: i64, color: [u8; 3]) {
+    for grow in 0..stroke {
+        let half = (side / 2).max(1) + grow;
+        for d in -half..=half {
+            for (dy, dx) in [(-half, d), (half, d), (d, -half), (d, half)] {
+                dot(image, y + dy, x + dx, color);
+            }
         }
     }
 }
@@ -209,7 +211,7 @@ mod tests {
     #[test]
     fn drawing_past_the_edge_is_cut() {
         let mut image = black(4, 4);
-        square(&mut image, (0, 0), 9, [255, 0, 0]);
+        square(&mut image, (0, 0), 9, 2, [255, 0, 0]);
         line(&mut image, (-5, -5), (9, 9), [0, 255, 0]);
         number(&mut image, (0, 0), 255, 3);
         assert_eq!(image.size(), ImageSize::new(4, 4));

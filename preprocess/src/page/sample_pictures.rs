@@ -52,16 +52,18 @@ pub fn pairs_of_rule(
     let chosen: Vec<&Pair> = sample.pairs.iter().flatten().filter(wanted).collect();
     // Evenly out of the pool, so that a few show how the many are spread.
     let every = chosen.len().div_ceil(at_most.max(1)).max(1);
+    // As thick as a page that shows the picture at a third of a screen needs.
+    let stroke = i64::from(picture.size().width / 300).max(1);
     let place = |v: u16| (i64::from(v) * 2 + 1) * i64::from(factor) / 2;
     for pair in chosen.into_iter().step_by(every) {
         let far = (place(pair.far_y), place(pair.far_x));
         let near = (place(pair.near_y), place(pair.near_x));
         let side = i64::from(pair.size) * i64::from(factor);
-        line(&mut picture, far, near, [240, 240, 240]);
-        for grow in 0..2 {
-            square(&mut picture, far, side + 2 * grow, FAR);
-            square(&mut picture, near, side + 2 * grow, NEAR);
+        for shift in 0..stroke.div_ceil(2) {
+            line(&mut picture, (far.0, far.1 + shift), (near.0, near.1 + shift), [240, 240, 240]);
         }
+        square(&mut picture, far, side, stroke, FAR);
+        square(&mut picture, near, side, stroke, NEAR);
     }
     picture
 }
