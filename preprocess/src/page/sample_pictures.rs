@@ -59,7 +59,7 @@ pub fn pairs_of_rule(
         let far = (place(pair.far_y), place(pair.far_x));
         let near = (place(pair.near_y), place(pair.near_x));
         let side = i64::from(pair.size) * i64::from(factor);
-        for shift in 0..stroke.div_ceil(2) {
+        for shift in 0..(stroke + 1) / 2 {
             line(&mut picture, (far.0, far.1 + shift), (near.0, near.1 + shift), [240, 240, 240]);
         }
         square(&mut picture, far, side, stroke, FAR);
