@@ -137,9 +137,10 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// The shape of an input of `size`.
-    pub fn shape(self, size: ImageSize) -> Vec<i64> {
-        let (height, width) = (i64::from(size.height), i64::from(size.width));
+    /// The shape of an input of `size`; -1 for sides that vary.
+    pub fn shape(self, size: Option<ImageSize>) -> Vec<i64> {
+        let (height, width) =
+            size.map_or((-1, -1), |size| (i64::from(size.height), i64::from(size.width)));
         match self {
             Self::Nchw => vec![1, 3, height, width],
             Self::Chw => vec![3, height, width],
@@ -285,9 +286,10 @@ mod tests {
         assert_eq!(plain_block(&planes, size, Layout::Chw, input), planar);
         let interleaved = [0, 10, 20, 100, 110, 120, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(plain_block(&planes, size, Layout::Nhwc, input), interleaved);
-        assert_eq!(Layout::Nchw.shape(input), [1, 3, 2, 3]);
-        assert_eq!(Layout::Chw.shape(input), [3, 2, 3]);
-        assert_eq!(Layout::Nhwc.shape(input), [1, 2, 3, 3]);
+        assert_eq!(Layout::Nchw.shape(Some(input)), [1, 3, 2, 3]);
+        assert_eq!(Layout::Chw.shape(Some(input)), [3, 2, 3]);
+        assert_eq!(Layout::Nhwc.shape(Some(input)), [1, 2, 3, 3]);
+        assert_eq!(Layout::Nchw.shape(None), [1, 3, -1, -1]);
     }
 
     #[test]

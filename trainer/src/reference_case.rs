@@ -112,6 +112,10 @@ pub fn read_case(path: &Path) -> Result<ReferenceCase, CaseError> {
     let logits = file.float("logits")?;
     let size = logits.size();
     file.check("logits", &logits, &["N", "K", "H/4", "W/4"].map(Axis::Free))?;
+    if size.contains(&0) || size[1] < 2 {
+        let got = format!("{size:?}");
+        return Err(file.range("logits", "two bins or more, nothing empty".into(), got));
+    }
     let (n, height, width) = (Axis::Is(size[0]), Axis::Is(4 * size[2]), Axis::Is(4 * size[3]));
     let three = Axis::Is(3);
     let gt = file.float_of("gt", &[n, height, width])?;

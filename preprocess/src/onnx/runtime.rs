@@ -37,7 +37,15 @@ impl Runtime {
         Ok(Self { environment, library })
     }
 
-    /// What the library says about itself: version, commit, build flags.
+    /// The version in the library's file name, e.g. `1.31.1`; the bindings do not pass on what the library says.
+    pub fn version(&self) -> String {
+        let file = self.library.canonicalize().unwrap_or_else(|_| self.library.clone());
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let version = name.as_deref().and_then(|name| name.split_once(".so."));
+        version.map_or("unknown".to_owned(), |(_, version)| version.to_owned())
+    }
+
+    /// What the library says about itself: commit and build flags.
     pub fn build_info(&self) -> &'static str {
         ort::info()
     }

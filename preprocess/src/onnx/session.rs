@@ -131,19 +131,11 @@ impl CheckedSession {
             Element::F32(_) => TensorElementType::Float32,
             Element::U8 => TensorElementType::Uint8,
         };
-        let size = input.resize.input_size();
-        let mut shape =
-            input.layout.shape(size.unwrap_or(suw_shared::image_size::ImageSize::new(0, 0)));
-        if size.is_none() {
-            // Sides vary from picture to picture.
-            shape.iter_mut().filter(|length| **length == 0).for_each(|length| *length = -1);
-        }
+        let shape = input.layout.shape(input.resize.input_size());
         let wanted = TensorSpec::new(&input.name, &[element], &shape);
-        if let [only] = session.inputs()
-            && only.name() == input.name
-            && wanted.fits(only)
-        {
-        } else {
+        let fits =
+            matches!(session.inputs(), [only] if only.name() == input.name && wanted.fits(only));
+        if !fits {
             let got: Vec<String> = session.inputs().iter().map(outlet_text).collect();
             return Err(differ(model, format!("one input {wanted}"), "inputs", &got));
         }
@@ -178,7 +170,7 @@ impl CheckedSession {
             model: self.model.clone(),
             cause: error.to_string(),
         };
-        let shape = self.input.layout.shape(view.input);
+        let shape = self.input.layout.shape(Some(view.input));
         let planes = resize_rgb(image, view.window, view.scaled);
         match &self.input.element {
             Element::F32(normalization) => {

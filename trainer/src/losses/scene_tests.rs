@@ -31,7 +31,7 @@ struct Scene {
 fn scene(n: i64) -> Scene {
     tch::set_num_threads(1);
     // Frame t-1 is seen from 1 m on the other side.
-    let frames: Vec<Tensor> = [-2.0, 0.0, 2.0].map(|shift| wall(shift)).into();
+    let frames: Vec<Tensor> = [-2.0, 0.0, 2.0].map(wall).into();
     let frames = Tensor::stack(&frames, 0).unsqueeze(0).expand([n, 3, 3, HEIGHT, WIDTH], false);
     let camera = Tensor::from_slice(&[10.0, 0.0, 11.5, 0.0, 10.0, 5.5, 0.0, 0.0, 1.0f64]);
     Scene {
