@@ -218,10 +218,10 @@ pub fn part_files(out: &Path) -> Result<Vec<(u32, u32)>, RunError> {
         let name = entry.map_err(io_error("read folder", out))?.file_name();
         let name = name.to_string_lossy();
         let numbers = name.strip_prefix("part-").and_then(|rest| rest.strip_suffix(".json"));
-        if let Some((part, parts)) = numbers.and_then(|n| n.split_once("-of-")) {
-            if let (Ok(part), Ok(parts)) = (part.parse(), parts.parse()) {
-                found.push((part, parts));
-            }
+        if let Some((part, parts)) = numbers.and_then(|n| n.split_once("-of-"))
+            && let (Ok(part), Ok(parts)) = (part.parse(), parts.parse())
+        {
+            found.push((part, parts));
         }
     }
     found.sort_unstable();

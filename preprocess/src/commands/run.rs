@@ -52,10 +52,10 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     let loudness = loudness(args.quiet, args.verbose);
     let stop = stop_flag()?;
     use_threads(args.threads)?;
-    if let Some(networks) = &opened.networks {
-        if !fill(&opened.plan, networks, &stop, loudness)? {
-            return Err(stopped("while making masks; the masks made so far are kept"));
-        }
+    if let Some(networks) = &opened.networks
+        && !fill(&opened.plan, networks, &stop, loudness)?
+    {
+        return Err(stopped("while making masks; the masks made so far are kept"));
     }
     let progress = Progress::new("clips", loudness);
     let ended = run_shards(&opened.plan, &stop, &|done, total| progress.set(done, total));

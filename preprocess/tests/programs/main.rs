@@ -1,5 +1,7 @@
 //! Whole-program tests of `suw-preprocess`: the real binary on a rendered drive and on drives with one fault each.
 
+#![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
+
 mod faults;
 mod kit;
 mod repeat;
