@@ -1,5 +1,6 @@
 //! The shard format from outside: what is written comes back, the same bytes every time; h5py reads it as the contract
 //! says; and what breaks a rule is refused by the writer and by the reader.
+#![allow(clippy::unwrap_used)] // the functions that tests share are tests too
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
 
@@ -344,13 +345,18 @@ fn random_sample(number: u32, parts: u8, rng: &mut Lcg) -> Sample {
     let bare = samples::bare_sample(number);
     let mut full = samples::sample(number);
     full.image = (0..9 * area).map(|_| rng.next() as u8).collect();
-    let sparse = |rng: &mut Lcg| -> Vec<f32> {
-        (0..area)
-            .map(|_| if rng.next() % 4 == 0 { f32::from_bits(rng.next() >> 2) } else { 0.0 })
-            .collect()
-    };
+    let sparse =
+        |rng: &mut Lcg| -> Vec<f32> {
+            (0..area)
+                .map(|_| {
+                    if rng.next().is_multiple_of(4) { f32::from_bits(rng.next() >> 2) } else { 0.0 }
+                })
+                .collect()
+        };
     let classes = |rng: &mut Lcg| -> Vec<u8> {
-        (0..area).map(|_| [(rng.next() % 19) as u8, 255][(rng.next() % 8 == 0) as usize]).collect()
+        (0..area)
+            .map(|_| [(rng.next() % 19) as u8, 255][usize::from(rng.next().is_multiple_of(8))])
+            .collect()
     };
     Sample {
         image: full.image,
