@@ -51,7 +51,7 @@ pub struct HourglassCase {
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     /// The file is not there or not readable.
-    #[error("cannot read reference case {path:?}: {source}")]
+    #[error("cannot read reference case {path:?}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum CaseError {
         source: io::Error,
     },
     /// The file is no safetensors file.
-    #[error("cannot read reference case {path:?}: {source}")]
+    #[error("cannot read reference case {path:?}")]
     Format {
         /// The file.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum CaseError {
         name: &'static str,
     },
     /// A tensor has another shape.
-    #[error("cannot read reference case {path:?}: {source}")]
+    #[error("cannot read reference case {path:?}")]
     Dims {
         /// The file.
         path: PathBuf,
