@@ -46,7 +46,7 @@ pub struct EvalArgs {
     /// Scale every prediction by the ratio of medians (a diagnostic: it hides errors of scale).
     #[arg(long)]
     pub median_scale: bool,
-    /// Write every prediction to DIR/<key>.npy, float32 metres at native size of the window.
+    /// Write every prediction to `DIR/<key>.npy`, float32 metres at native size of the window.
     #[arg(long, value_name = "DIR")]
     pub predictions: Option<PathBuf>,
     /// `auto`, `cpu` or `cuda:N`.

@@ -35,7 +35,7 @@ pub struct PredictArgs {
     /// How a picture gets into the network.
     #[arg(long, value_enum, default_value = "auto")]
     pub fit: FitWord,
-    /// Write <stem>.npy too.
+    /// Write `<stem>.npy` too.
     #[arg(long)]
     pub npy: bool,
     /// `auto`, `cpu` or `cuda:N`.
