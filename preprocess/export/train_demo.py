@@ -75,7 +75,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, net: nn.Module, step: int) -> None:
-        keep = min(0.998, (step + 1) / (step + 10))
+        keep = min(0.995, (step + 1) / (step + 10))
         for mine, other in zip(self.net.state_dict().values(), net.state_dict().values()):
             if mine.is_floating_point():
                 mine.lerp_(other, 1.0 - keep)
@@ -127,7 +127,7 @@ def train(args: argparse.Namespace) -> None:
     for step in range(args.steps):
         if len(order) < args.batch:
             order += rng.permutation(len(frames)).tolist()
-        batch = [augment(frames[order.pop(0)], rng) for _ in range(args.batch)]
+        batch = [augment(frames[order.pop(0)], rng, args.augment) for _ in range(args.batch)]
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, args.steps, args.lr)
         if args.task == "semantic":
@@ -165,6 +165,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--min-area", type=int, default=30, help="objects with fewer visible pixels are background")
+    parser.add_argument("--augment", type=float, default=1.0, help="0..1; less for the last steps")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=True)
