@@ -1,6 +1,5 @@
 //! Manifests from outside: their JSON Schemas are current, and `suw-preprocess validate` finds every kind of damage.
 #![allow(clippy::unwrap_used)] // the functions that tests share are tests too
-#![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
 
 use std::fs;
 use std::path::{Path, PathBuf};
