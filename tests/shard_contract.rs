@@ -1,7 +1,6 @@
 //! The shard format from outside: what is written comes back, the same bytes every time; h5py reads it as the contract
 //! says; and what breaks a rule is refused by the writer and by the reader.
 #![allow(clippy::unwrap_used)] // the functions that tests share are tests too
-#![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
 
 use std::fs;
 use std::path::Path;
