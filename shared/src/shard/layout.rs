@@ -72,7 +72,10 @@ pub(crate) fn read_layout(
     length: u64,
 ) -> Result<ShardLayout, ShardError> {
     check_start(path, file)?;
-    let hdf5 = hdf5::File::open(path).map_err(ShardError::hdf5("open", path))?;
+    let hdf5 = hdf5::File::with_options()
+        .with_fapl(|fapl| fapl.file_locking(false)) // see `create_file`
+        .open(path)
+        .map_err(ShardError::hdf5("open", path))?;
     let opened = Opened { path, hdf5: &hdf5, length };
     let names = opened.object_names()?;
     let (header, n_samples) = opened.header(&names)?;

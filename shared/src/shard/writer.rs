@@ -342,8 +342,12 @@ impl Drop for ShardWriter {
 fn create_file(path: &Path, header: &ShardHeader) -> Result<OpenFile, ShardError> {
     let make = || -> hdf5::Result<OpenFile> {
         let file = hdf5::File::with_options()
-            // Version 1.8 of the format: superblock 2, readable everywhere, no time stamps needed.
-            .with_fapl(|fapl| fapl.libver_bounds(LibraryVersion::V18, LibraryVersion::V18))
+            // Version 1.8 of the format: superblock 2, readable everywhere, no time stamps needed. No file locks: a
+            // shard under its final name never changes, network file systems often refuse them, and a child process
+            // started meanwhile inherits HDF5's handle, and with it the lock, for as long as it lives.
+            .with_fapl(|fapl| {
+                fapl.libver_bounds(LibraryVersion::V18, LibraryVersion::V18).file_locking(false)
+            })
             .with_fcpl(|fcpl| fcpl.obj_track_times(false))
             .create(atomic_file::unfinished_path(path))?;
         let mut chunked = Vec::new();
