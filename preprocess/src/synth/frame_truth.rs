@@ -1,8 +1,9 @@
 //! Floor 1: what a picture says about its objects: instance values, tracking lines, masks.
 
 use crate::synth::camera_path::View;
-use crate::synth::ray_cast::{Picture, unhidden_pixels};
+use crate::synth::ray_cast::Picture;
 use crate::synth::shapes::{ObjectId, Solid};
+use crate::synth::sight::unhidden_pixels;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use suw_shared::class::{InstanceClass, SemanticClass};
@@ -118,20 +119,43 @@ pub fn track_lines(
     text
 }
 
+/// The pixels of an object, looked for in its box only.
+fn visible_mask(picture: &Picture, object: &VisibleObject) -> Rle {
+    let size = picture.image.size();
+    let [left, top, right, bottom] = object.area;
+    // Column by column; zeros first, so an even number of counts ends inside.
+    let mut counts = vec![0];
+    let mut add = |inside: bool, pixels: u32| {
+        if inside != counts.len().is_multiple_of(2) {
+            counts.push(0);
+        }
+        let last = counts.len() - 1;
+        counts[last] += pixels;
+    };
+    add(false, left * size.height);
+    for x in left..=right {
+        add(false, top);
+        for y in top..=bottom {
+            add(picture.objects[(y * size.width + x) as usize] == Some(object.id), 1);
+        }
+        add(false, size.height - 1 - bottom);
+    }
+    add(false, (size.width - 1 - right) * size.height);
+    Rle::from_counts(size, counts).expect("invariant: every pixel is in one run")
+}
+
 /// One frame of a mask store: COCO rows, compressed run lengths, class and box of each object's visible part.
 pub fn store_rows(picture: &Picture, visible: &[VisibleObject]) -> String {
     let size = picture.image.size();
     let rows: Vec<serde_json::Value> = visible
         .iter()
         .map(|object| {
-            let mask: Vec<u8> =
-                picture.objects.iter().map(|&seen| u8::from(seen == Some(object.id))).collect();
             let [left, top, right, bottom] = object.area;
             serde_json::json!({
                 "category_id": object.id.class.coco(),
                 "segmentation": {
                     "size": [size.height, size.width],
-                    "counts": Rle::from_mask(size, &mask).to_coco_string(),
+                    "counts": visible_mask(picture, object).to_coco_string(),
                 },
                 "score": 1.0,
                 "bbox": [left, top, right - left + 1, bottom - top + 1],

@@ -26,7 +26,8 @@ pub fn color(solid: &Solid, material: &Material, point: &mut SurfacePoint) -> Co
     match *material {
         Material::Plain { color, grain } => {
             let layers = [(0.9, 0.6 * grain), (0.22, grain), (0.06, 0.6 * grain)];
-            times(color, 1.0 + round_octaves(at, normal, seed, footprint, &layers))
+            let [grain] = round_octaves(at, normal, [seed], footprint, &layers);
+            times(color, 1.0 + grain)
         }
         Material::Foliage { color } => foliage(color, seed, point),
         Material::Facade { wall, trim, cell, height } => {
@@ -98,7 +99,7 @@ pub fn color(solid: &Solid, material: &Material, point: &mut SurfacePoint) -> Co
 fn paint(color: Color, seed: u32, point: &SurfacePoint) -> Color {
     let SurfacePoint { at, normal, footprint } = *point;
     let layers = [(1.1, 0.12), (0.3, 0.09), (0.08, 0.05)];
-    let dust = round_octaves(at, normal, seed, footprint, &layers);
+    let [dust] = round_octaves(at, normal, [seed], footprint, &layers);
     // The lower body is dusty, seams of doors are dark.
     let seam = normal[0].abs() > 0.6
         && at[1] > 0.4
@@ -111,11 +112,11 @@ fn paint(color: Color, seed: u32, point: &SurfacePoint) -> Color {
 fn foliage(color: Color, seed: u32, point: &mut SurfacePoint) -> Color {
     let SurfacePoint { at, normal, footprint } = *point;
     let layers = [(1.3, 0.3), (0.45, 0.36), (0.19, 0.36), (0.08, 0.3)];
-    let leaves = round_octaves(at, normal, seed, footprint, &layers);
-    let rough = |salt: u32| {
-        f64::from(round_octaves(at, normal, seed ^ salt, footprint, &[(0.6, 0.5), (0.22, 0.7)]))
-    };
-    let bent = [normal[0] + rough(0x51), normal[1] + 0.25 + rough(0x52), normal[2] + rough(0x53)];
+    let [leaves] = round_octaves(at, normal, [seed], footprint, &layers);
+    let seeds = [seed ^ 0x51, seed ^ 0x52, seed ^ 0x53];
+    let rough =
+        round_octaves(at, normal, seeds, footprint, &[(0.6, 0.5), (0.22, 0.7)]).map(f64::from);
+    let bent = [normal[0] + rough[0], normal[1] + 0.25 + rough[1], normal[2] + rough[2]];
     point.normal = crate::synth::vector::unit(bent);
     times(color, (1.0 + 1.1 * leaves).max(0.15))
 }

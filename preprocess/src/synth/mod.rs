@@ -3,6 +3,7 @@
 // floor 1: arithmetic
 pub mod calibration;
 pub mod camera_path;
+pub mod candidates;
 pub mod dice;
 pub mod frame_truth;
 pub mod light;
@@ -15,6 +16,7 @@ pub mod scanner;
 pub mod scene;
 pub mod shadow;
 pub mod shapes;
+pub mod sight;
 pub mod street;
 pub mod texture;
 pub mod traffic;

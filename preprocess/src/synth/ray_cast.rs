@@ -1,11 +1,13 @@
 //! Floor 1: one picture of a scene with its exact truth, by casting rays; no threads, the caller has many frames.
 
 use crate::synth::camera_path::View;
+use crate::synth::candidates::Candidate;
 use crate::synth::light::display;
 use crate::synth::look::{self, SurfacePoint};
 use crate::synth::scene::Scene;
 use crate::synth::shadow::ShadowGrid;
 use crate::synth::shapes::{Meeting, ObjectId, Solid};
+use crate::synth::sight::Sight;
 use crate::synth::texture::Color;
 use crate::synth::vector::{Vector, add, dot, scale};
 use suw_shared::class::{SemanticClass, UNLABELLED};
@@ -13,8 +15,6 @@ use suw_shared::depth_map::DepthMap;
 use suw_shared::rgb_image::RgbImage;
 use suw_shared::semantic_map::SemanticMap;
 
-/// Edge of a tile with its own list of solids, pixels.
-const TILE: usize = 16;
 /// Beyond this the ground is lost in the haze and counts as sky, meters.
 const HORIZON: f64 = 3000.0;
 /// Offsets of the four samples of a pixel: a turned square.
@@ -41,107 +41,26 @@ enum Seen {
     Solid { index: usize, meeting: Meeting },
 }
 
-/// The solids of a frame, in lists per tile of the picture.
-struct Tiles {
-    columns: usize,
-    /// Index and nearest depth, nearest first.
-    lists: Vec<Vec<(u16, f64)>>,
-}
-
-impl Tiles {
-    fn new(view: &View, solids: &[&Solid]) -> Self {
-        let (width, height) = (view.size.width as usize, view.size.height as usize);
-        let (columns, rows) = (width.div_ceil(TILE), height.div_ceil(TILE));
-        let mut lists = vec![Vec::new(); columns * rows];
-        let mut order: Vec<(f64, u16, [f64; 4])> = solids
-            .iter()
-            .enumerate()
-            .filter_map(|(index, solid)| {
-                screen_box(view, solid).map(|(near, area)| (near, index as u16, area))
-            })
-            .collect();
-        order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-        for (near, index, [left, top, right, bottom]) in order {
-            let tile =
-                |value: f64, last: usize| ((value / TILE as f64).max(0.0) as usize).min(last);
-            for row in tile(top, rows - 1)..=tile(bottom, rows - 1) {
-                for column in tile(left, columns - 1)..=tile(right, columns - 1) {
-                    lists[row * columns + column].push((index, near));
-                }
-            }
-        }
-        Self { columns, lists }
-    }
-
-    fn at(&self, y: usize, x: usize) -> &[(u16, f64)] {
-        &self.lists[y / TILE * self.columns + x / TILE]
-    }
-}
-
-/// Nearest depth of a solid's bounds and the part of the picture they cover (left, top, right, bottom, one pixel
-/// wider than exact); none where they lie outside.
-pub fn screen_box(view: &View, solid: &Solid) -> Option<(f64, [f64; 4])> {
-    let (width, height) = (f64::from(view.size.width), f64::from(view.size.height));
-    let corners = solid.corners().map(|corner| view.to_camera(corner));
-    let near = corners.iter().map(|c| c[2]).fold(f64::INFINITY, f64::min);
-    let far = corners.iter().map(|c| c[2]).fold(f64::NEG_INFINITY, f64::max);
-    if far < 0.05 {
-        return None;
-    }
-    let mut area = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
-    let mut include = |point: Vector| {
-        if let Some((x, y)) = view.pixel(point) {
-            area = [area[0].min(x), area[1].min(y), area[2].max(x), area[3].max(y)];
-        }
-    };
-    // Edges that pass the plane just before the camera are cut there.
-    const NEAR: f64 = 0.05;
-    for (i, a) in corners.iter().enumerate() {
-        if a[2] >= NEAR {
-            include(*a);
-        }
-        for bit in [1, 2, 4] {
-            let b = &corners[i ^ bit];
-            if a[2] < NEAR && b[2] >= NEAR {
-                let share = (NEAR - a[2]) / (b[2] - a[2]);
-                include(std::array::from_fn(|k| a[k] + share * (b[k] - a[k])));
-            }
-        }
-    }
-    let area = [area[0] - 1.0, area[1] - 1.0, area[2] + 1.0, area[3] + 1.0];
-    let outside = area[2] < 0.0 || area[3] < 0.0 || area[0] > width || area[1] > height;
-    (!outside).then_some((near.max(0.0), area))
-}
-
 /// Everything needed to follow rays in one frame.
 struct Frame<'a> {
     scene: &'a Scene,
     view: &'a View,
     solids: &'a [&'a Solid],
-    shadows: ShadowGrid,
+    sight: Sight<'a>,
+    shadows: ShadowGrid<'a>,
 }
 
 impl Frame<'_> {
-    fn see(&self, list: &[(u16, f64)], direction: Vector) -> Seen {
-        let origin = self.view.position;
-        let mut limit = HORIZON;
-        let mut seen = Seen::Sky;
-        if direction[1] < 0.0 && -origin[1] / direction[1] < limit {
-            limit = -origin[1] / direction[1];
-            seen = Seen::Ground { t: limit };
-        }
-        for &(index, near) in list {
-            // Depth is the ray's own measure: one unit of its direction is one meter along the optical axis.
-            if near >= limit {
-                break;
-            }
-            let index = usize::from(index);
-            if let Some(meeting) = self.solids[index].meet(origin, direction, limit) {
-                limit = meeting.t;
-                seen = Seen::Solid { index, meeting };
-            }
-        }
-        seen
+    fn see(&self, candidates: &[Candidate], direction: Vector) -> Seen {
+        let ground = -self.view.position[1] / direction[1];
+        // Depth is the ray's own measure: one unit of its direction is one meter along the optical axis.
+        let (limit, beyond) = if direction[1] < 0.0 && ground < HORIZON {
+            (ground, Seen::Ground { t: ground })
+        } else {
+            (HORIZON, Seen::Sky)
+        };
+        let first = self.sight.first(candidates, direction, limit);
+        first.map_or(beyond, |(index, meeting)| Seen::Solid { index, meeting })
     }
 
     fn color(&self, seen: Seen, direction: Vector) -> Color {
@@ -177,7 +96,7 @@ impl Frame<'_> {
         let point = add(origin, scale(direction, t));
         let sunlit = if dot(normal, light.sun) > 0.0 {
             let lifted = add(point, scale(normal, 2e-3 + 2e-5 * t));
-            self.shadows.sunlit(self.solids, light, lifted)
+            self.shadows.sunlit(lifted)
         } else {
             0.0
         };
@@ -194,18 +113,17 @@ pub fn draw(scene: &Scene, view: &View, solids: &[&Solid]) -> Picture {
     let (width, height) = (view.size.width as usize, view.size.height as usize);
     let around = [view.position[0], view.position[2]];
     let shadows = ShadowGrid::new(solids, &scene.light, around);
-    let frame = Frame { scene, view, solids, shadows };
-    let tiles = Tiles::new(view, solids);
+    let frame = Frame { scene, view, solids, sight: Sight::new(view, solids), shadows };
     let mut image = Vec::with_capacity(3 * width * height);
     let mut depth = Vec::with_capacity(width * height);
     let mut semantic = Vec::with_capacity(width * height);
     let mut objects = Vec::with_capacity(width * height);
     for y in 0..height {
         for x in 0..width {
-            let list = tiles.at(y, x);
+            let candidates = frame.sight.candidates(x, y);
             let (px, py) = (x as f64, y as f64);
             let direction = view.direction(px, py);
-            let (d, class, object) = match frame.see(list, direction) {
+            let (d, class, object) = match frame.see(candidates, direction) {
                 Seen::Sky => (0.0, SemanticClass::Sky.id(), None),
                 Seen::Ground { t } => {
                     let point = add(view.position, scale(direction, t));
@@ -223,7 +141,7 @@ pub fn draw(scene: &Scene, view: &View, solids: &[&Solid]) -> Picture {
             let mut sum = [0.0; 3];
             for (dx, dy) in SAMPLES {
                 let direction = view.direction(px + dx, py + dy);
-                let color = frame.color(frame.see(list, direction), direction);
+                let color = frame.color(frame.see(candidates, direction), direction);
                 for (total, value) in sum.iter_mut().zip(color) {
                     *total += 0.25 * value;
                 }
@@ -237,19 +155,4 @@ pub fn draw(scene: &Scene, view: &View, solids: &[&Solid]) -> Picture {
         semantic: SemanticMap::new(view.size, semantic),
         objects,
     }
-}
-
-/// Pixels that a solid would cover if nothing hid it, inside the picture.
-pub fn unhidden_pixels(view: &View, solid: &Solid) -> usize {
-    let Some((_, [left, top, right, bottom])) = screen_box(view, solid) else { return 0 };
-    let clip = |value: f64, last: u32| value.clamp(0.0, f64::from(last)) as u32;
-    let (x0, x1) = (clip(left, view.size.width), clip(right + 1.0, view.size.width));
-    let (y0, y1) = (clip(top, view.size.height), clip(bottom + 1.0, view.size.height));
-    (y0..y1)
-        .flat_map(|y| (x0..x1).map(move |x| (x, y)))
-        .filter(|&(x, y)| {
-            let direction = view.direction(f64::from(x), f64::from(y));
-            solid.meet(view.position, direction, HORIZON).is_some()
-        })
-        .count()
 }

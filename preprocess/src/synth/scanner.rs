@@ -4,9 +4,12 @@ use crate::synth::calibration::Calibration;
 use crate::synth::camera_path::View;
 use crate::synth::look::{self, SurfacePoint};
 use crate::synth::scene::Scene;
-use crate::synth::shapes::{Material, Solid};
+use crate::synth::shapes::{Material, Meeting, Solid};
+use crate::synth::sight::Sight;
 use crate::synth::texture::{hash, unit_hash};
 use crate::synth::vector::{Vector, add, dot, scale, sin_cos};
+use suw_shared::camera::Intrinsics;
+use suw_shared::image_size::ImageSize;
 use suw_shared::pose::RigidTransform;
 
 /// Beams: the upper half every third of a degree from +2, the lower half about every half degree down to -24.8.
@@ -19,8 +22,9 @@ const STEP: f64 = 0.18;
 const REACH: f64 = 120.0;
 /// Standard deviation of the range, meters.
 const NOISE: f64 = 0.015;
-/// Bins over the tangent of the azimuth, which stays within 1.2 in the sector.
-const BINS: usize = 96;
+/// A picture that holds all beams, for sorting the solids; nothing is drawn in it.
+const FIELD: (ImageSize, Intrinsics) =
+    (ImageSize::new(384, 128), Intrinsics { fx: 160.0, fy: 160.0, cx: 192.0, cy: 10.0 });
 
 /// Elevation of a beam in degrees, from the top.
 fn elevation(beam: usize) -> f64 {
@@ -41,19 +45,23 @@ pub fn scan(
     salt: u32,
 ) -> Vec<[f32; 4]> {
     let pose = calibration.world_from_velo(view);
-    let bins = bins(&pose, solids);
-    let origin = to_street(pose.apply([0.0; 3]));
+    let field = field(&pose);
+    let sight = Sight::new(&field, solids);
+    let azimuths: Vec<(f64, f64)> = (0..STEPS)
+        .map(|step| (0.5 * (STEPS - 1) as f64 - step as f64) * STEP)
+        .map(|azimuth| sin_cos(azimuth.to_radians()))
+        .collect();
     let mut points = Vec::new();
     for beam in 0..BEAMS {
         let (up, level) = sin_cos(elevation(beam).to_radians());
-        for step in 0..STEPS {
-            let azimuth = (0.5 * (STEPS - 1) as f64 - step as f64) * STEP;
-            let (side, ahead) = sin_cos(azimuth.to_radians());
+        for (step, &(side, ahead)) in azimuths.iter().enumerate() {
             let local = [level * ahead, level * side, up];
             let direction = turn(&pose, local);
-            let list = &bins[bin(local[1] / local[0])];
+            let (x, y) = field.pixel(to_field(local)).expect("invariant: all beams look ahead");
+            let candidates = sight.candidates(x as usize, y as usize);
+            let met = sight.first(candidates, direction, 1.2 * REACH);
             let Some((range, strength, reflectance)) =
-                echo(scene, solids, list, (origin, direction))
+                echo(scene, solids, met, (field.position, direction))
             else {
                 continue;
             };
@@ -79,57 +87,33 @@ fn turn(pose: &RigidTransform, d: Vector) -> Vector {
     to_street(std::array::from_fn(|row| (0..3).map(|k| pose.0[row][k] * d[k]).sum()))
 }
 
-fn bin(tangent: f64) -> usize {
-    (((tangent + 1.2) / 2.4 * BINS as f64).max(0.0) as usize).min(BINS - 1)
+/// The scanner's axes (x ahead, y left, z up) and a view's (x right, y up, z ahead).
+fn to_field([x, y, z]: Vector) -> Vector {
+    [-y, z, x]
 }
 
-/// Solids that each sector of azimuth can meet.
-fn bins(pose: &RigidTransform, solids: &[&Solid]) -> Vec<Vec<u16>> {
-    let back = pose.inverse();
-    let mut bins = vec![Vec::new(); BINS];
-    for (index, solid) in solids.iter().enumerate() {
-        let corners = solid.corners().map(|corner| back.apply(to_street(corner)));
-        let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-        let farthest = corners.iter().map(|c| c[0]).fold(f64::NEG_INFINITY, f64::max);
-        let nearest = corners.iter().map(|c| c[0]).fold(f64::INFINITY, f64::min);
-        if farthest < 0.05 || nearest > REACH {
-            continue;
-        }
-        if nearest < 0.05 {
-            (low, high) = (-2.0, 2.0);
-        }
-        for [x, y, _] in corners.into_iter().filter(|c| c[0] >= 0.05) {
-            low = low.min(y / x);
-            high = high.max(y / x);
-        }
-        if high >= -1.2 && low <= 1.2 {
-            for list in &mut bins[bin(low)..=bin(high)] {
-                list.push(index as u16);
-            }
-        }
+/// The scanner as a view of its own.
+fn field(pose: &RigidTransform) -> View {
+    let columns = [[0.0, -1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]].map(|d| turn(pose, d));
+    View {
+        position: to_street(pose.apply([0.0; 3])),
+        axes: std::array::from_fn(|row| columns.map(|column| column[row])),
+        camera: FIELD.1,
+        size: FIELD.0,
     }
-    bins
 }
 
 /// Range, chance of an echo, and reflectance.
 fn echo(
     scene: &Scene,
     solids: &[&Solid],
-    list: &[u16],
+    met: Option<(usize, Meeting)>,
     (origin, direction): (Vector, Vector),
 ) -> Option<(f64, f32, f32)> {
-    let mut range = 1.2 * REACH;
-    let mut found = None;
-    for &index in list {
-        let index = usize::from(index);
-        if let Some(meeting) = solids[index].meet(origin, direction, range) {
-            range = meeting.t;
-            found = Some((index, meeting));
-        }
-    }
+    let mut range = met.map_or(1.2 * REACH, |(_, meeting)| meeting.t);
     let ground = -origin[1] / direction[1];
     let point = add(origin, scale(direction, range));
-    let (color, slant, glassy) = match found {
+    let (color, slant, glassy) = match met {
         _ if ground > 0.0 && ground < range => {
             range = ground;
             let point = add(origin, scale(direction, range));
@@ -169,6 +153,36 @@ mod tests {
         assert_eq!(elevation(0), 2.0);
         assert!((elevation(63) + 24.8).abs() < 1e-9);
         assert!((1..BEAMS).all(|beam| elevation(beam) < elevation(beam - 1)));
+    }
+
+    #[test]
+    fn the_field_holds_all_beams() {
+        let (size, camera) = FIELD;
+        let widest = (0.5 * (STEPS - 1) as f64 * STEP).to_radians();
+        for side in [-widest, 0.0, widest] {
+            for beam in 0..BEAMS {
+                let up = elevation(beam).to_radians();
+                let x = camera.cx + camera.fx * side.tan();
+                let y = camera.cy - camera.fy * up.tan() / side.cos();
+                assert!(x >= 0.0 && x < f64::from(size.width), "{x}");
+                assert!(y >= 0.0 && y < f64::from(size.height), "{y}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_beam_lies_in_the_field_where_its_direction_points() {
+        let pose = RigidTransform([
+            [0.0, -1.0, 0.0, 3.0],
+            [0.0, 0.0, -1.0, -1.7],
+            [1.0, 0.0, 0.0, 8.0],
+            [0.0, 0.0, 0.0, 1.0],
+        ]);
+        let field = field(&pose);
+        assert_eq!(field.position, [3.0, 1.7, 8.0]);
+        // Ahead, to the left and a little down is the same for the scanner and for the street.
+        assert_eq!(turn(&pose, [0.8, 0.4, -0.2]), [-0.4, -0.2, 0.8]);
+        assert_eq!(field.to_world(to_field([0.8, 0.4, -0.2])), [-0.4, -0.2, 0.8]);
     }
 
     #[test]

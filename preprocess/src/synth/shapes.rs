@@ -82,6 +82,45 @@ pub struct Solid {
     pub object: Option<ObjectId>,
 }
 
+/// Numbers of parts of one solid; iterating gives them in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartSet(u32);
+
+impl PartSet {
+    /// The most parts that a solid has.
+    pub const MOST: usize = 32;
+
+    /// One part.
+    pub fn one(number: usize) -> Self {
+        Self(1 << number)
+    }
+
+    /// The first `count` parts.
+    pub fn first(count: usize) -> Self {
+        assert!(count <= Self::MOST, "invariant: at most {} parts, got {count}", Self::MOST);
+        Self(((1u64 << count) - 1) as u32)
+    }
+
+    /// These and the others.
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    fn is_several(self) -> bool {
+        self.0 & self.0.wrapping_sub(1) != 0
+    }
+}
+
+impl Iterator for PartSet {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let number = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (number < Self::MOST).then_some(number)
+    }
+}
+
 /// A ray in the axes of a solid.
 #[derive(Clone, Copy, Debug)]
 pub struct Ray {
@@ -95,6 +134,11 @@ impl Ray {
     /// `origin + t direction`.
     pub fn new(origin: Vector, direction: Vector) -> Self {
         Self { origin, direction, inverse: direction.map(|d| 1.0 / d) }
+    }
+
+    /// The ray of the same direction that starts at `origin`.
+    pub fn through(&self, origin: Vector) -> Self {
+        Self { origin, ..*self }
     }
 }
 
@@ -138,21 +182,22 @@ impl Shape {
 
     /// First entry of the ray with `NEAREST < t < limit`, and the normal there.
     pub fn meet(&self, ray: &Ray, limit: f64) -> Option<(f64, Vector)> {
-        let (t, normal) = match self {
-            Self::Cuboid { center, half } => meet_cuboid(ray, *center, *half)?,
-            Self::Ellipsoid { center, inverse } => {
-                meet_ellipsoid(sub(ray.origin, *center), ray.direction, *inverse)?
-            }
+        match self {
+            Self::Cuboid { center, half } => meet_cuboid(ray, *center, *half, limit),
+            Self::Ellipsoid { center, inverse } => meet_ellipsoid(ray, *center, *inverse, limit),
             Self::Cylinder { from, to, radius } => {
-                meet_cylinder(sub(ray.origin, *from), ray.direction, sub(*to, *from), *radius)?
+                meet_cylinder(ray, *from, sub(*to, *from), *radius, limit)
             }
-            Self::Hull { planes, .. } => meet_hull(ray.origin, ray.direction, planes)?,
-        };
-        (t > NEAREST && t < limit).then_some((t, normal))
+            Self::Hull { planes, .. } => meet_hull(ray, planes, limit),
+        }
     }
 }
 
-fn meet_cuboid(ray: &Ray, center: Vector, half: Vector) -> Option<(f64, Vector)> {
+fn between(t: f64, limit: f64) -> bool {
+    t > NEAREST && t < limit
+}
+
+fn meet_cuboid(ray: &Ray, center: Vector, half: Vector, limit: f64) -> Option<(f64, Vector)> {
     let (mut enter, mut leave, mut axis) = (f64::NEG_INFINITY, f64::INFINITY, 0);
     for i in 0..3 {
         let a = (center[i] - half[i] - ray.origin[i]) * ray.inverse[i];
@@ -163,41 +208,53 @@ fn meet_cuboid(ray: &Ray, center: Vector, half: Vector) -> Option<(f64, Vector)>
         }
         leave = leave.min(a.max(b));
     }
-    let mut normal = [0.0; 3];
-    normal[axis] = -ray.direction[axis].signum();
-    (enter < leave).then_some((enter, normal))
+    (enter < leave && between(enter, limit)).then(|| {
+        let mut normal = [0.0; 3];
+        normal[axis] = -ray.direction[axis].signum();
+        (enter, normal)
+    })
 }
 
-fn meet_ellipsoid(origin: Vector, direction: Vector, inverse: Vector) -> Option<(f64, Vector)> {
-    let o: Vector = std::array::from_fn(|i| origin[i] * inverse[i]);
-    let d: Vector = std::array::from_fn(|i| direction[i] * inverse[i]);
-    let (a, b, c) = (dot(d, d), dot(o, d), dot(o, o) - 1.0);
+fn meet_ellipsoid(ray: &Ray, center: Vector, inverse: Vector, limit: f64) -> Option<(f64, Vector)> {
+    let o: Vector = std::array::from_fn(|i| (ray.origin[i] - center[i]) * inverse[i]);
+    let d: Vector = std::array::from_fn(|i| ray.direction[i] * inverse[i]);
+    let b = dot(o, d);
+    if b >= 0.0 {
+        return None; // its middle lies behind
+    }
+    let (a, c) = (dot(d, d), dot(o, o) - 1.0);
     let discriminant = b * b - a * c;
     if discriminant <= 0.0 {
         return None;
     }
     let t = (-b - discriminant.sqrt()) / a;
-    Some((t, unit(std::array::from_fn(|i| (o[i] + t * d[i]) * inverse[i]))))
+    between(t, limit).then(|| (t, unit(std::array::from_fn(|i| (o[i] + t * d[i]) * inverse[i]))))
 }
 
 fn meet_cylinder(
-    origin: Vector,
-    direction: Vector,
+    ray: &Ray,
+    from: Vector,
     axis: Vector,
     radius: f64,
+    limit: f64,
 ) -> Option<(f64, Vector)> {
+    let (origin, direction) = (sub(ray.origin, from), ray.direction);
     // The square of the distance from the axis is a quadratic in t; everything is times |axis|^2.
     let length2 = dot(axis, axis);
     let along_d = dot(axis, direction);
     let along_o = dot(axis, origin);
-    let a = length2 * dot(direction, direction) - along_d * along_d;
     let b = length2 * dot(origin, direction) - along_o * along_d;
     let c = length2 * (dot(origin, origin) - radius * radius) - along_o * along_o;
+    if b >= 0.0 && c >= 0.0 {
+        return None; // outside, and farther and farther from the axis
+    }
+    let a = length2 * dot(direction, direction) - along_d * along_d;
     if a < 1e-12 * length2 {
         // Along the axis: only the nearer cap can be met.
         let cap = if along_d > 0.0 { 0.0 } else { length2 };
+        let t = (cap - along_o) / along_d;
         let normal = scale(axis, -along_d.signum() / length2.sqrt());
-        return (c < 0.0).then(|| ((cap - along_o) / along_d, normal));
+        return (c < 0.0 && between(t, limit)).then_some((t, normal));
     }
     let discriminant = b * b - a * c;
     if discriminant <= 0.0 {
@@ -207,20 +264,22 @@ fn meet_cylinder(
     let t = (-b - root) / a;
     let height = along_o + t * along_d;
     if height > 0.0 && height < length2 {
-        let normal: Vector = std::array::from_fn(|i| {
-            (origin[i] + t * direction[i] - axis[i] * height / length2) / radius
+        return between(t, limit).then(|| {
+            let normal: Vector = std::array::from_fn(|i| {
+                (origin[i] + t * direction[i] - axis[i] * height / length2) / radius
+            });
+            (t, normal)
         });
-        return Some((t, normal));
     }
     let (cap, sign) = if height <= 0.0 { (0.0, -1.0) } else { (length2, 1.0) };
     let t = (cap - along_o) / along_d;
-    ((a * t + b).abs() < root).then(|| (t, scale(axis, sign / length2.sqrt())))
+    ((a * t + b).abs() < root && between(t, limit)).then(|| (t, scale(axis, sign / length2.sqrt())))
 }
 
-fn meet_hull(origin: Vector, direction: Vector, planes: &[(Vector, f64)]) -> Option<(f64, Vector)> {
+fn meet_hull(ray: &Ray, planes: &[(Vector, f64)], limit: f64) -> Option<(f64, Vector)> {
     let (mut enter, mut leave, mut normal) = (f64::NEG_INFINITY, f64::INFINITY, [0.0; 3]);
     for &(n, distance) in planes {
-        let (slope, gap) = (dot(n, direction), distance - dot(n, origin));
+        let (slope, gap) = (dot(n, ray.direction), distance - dot(n, ray.origin));
         if slope.abs() < 1e-12 {
             if gap < 0.0 {
                 return None;
@@ -234,7 +293,7 @@ fn meet_hull(origin: Vector, direction: Vector, planes: &[(Vector, f64)]) -> Opt
             leave = leave.min(gap / slope);
         }
     }
-    (enter < leave).then_some((enter, normal))
+    (enter < leave && between(enter, limit)).then_some((enter, normal))
 }
 
 /// A profile in (z, y), convex and listed clockwise seen from the right (+x), drawn out to both sides;
@@ -279,45 +338,52 @@ impl Solid {
 
     /// The eight corners of its bounds in the world.
     pub fn corners(&self) -> [Vector; 8] {
-        std::array::from_fn(|i| {
-            let local = std::array::from_fn(|axis| self.bounds[(i >> axis) & 1][axis]);
-            self.placement.world_point(local)
-        })
+        corners(&self.placement, &self.bounds)
     }
 
-    /// First meeting of a world ray before `limit`.
-    pub fn meet(&self, origin: Vector, direction: Vector, limit: f64) -> Option<Meeting> {
-        let ray = self.local_ray(origin, direction);
-        if !passes(&ray, &self.bounds, limit) {
+    /// All its parts.
+    pub fn all_parts(&self) -> PartSet {
+        PartSet::first(self.parts.len())
+    }
+
+    /// First meeting of a ray in its axes with one of these parts before `limit`.
+    pub fn meet(&self, ray: &Ray, parts: PartSet, limit: f64) -> Option<Meeting> {
+        if parts.is_several() && !passes(ray, &self.bounds, limit) {
             return None;
         }
         let mut best = limit;
         let mut found = None;
-        for (index, part) in self.parts.iter().enumerate() {
-            if let Some((t, normal)) = part.shape.meet(&ray, best)
-                && !slips_through(&part.material, &ray, t, normal)
+        for number in parts {
+            let part = &self.parts[number];
+            if let Some((t, normal)) = part.shape.meet(ray, best)
+                && !slips_through(&part.material, ray, t, normal)
             {
                 best = t;
-                found = Some(Meeting { t, normal, part: index });
+                found = Some(Meeting { t, normal, part: number });
             }
         }
         found
     }
 
-    /// Whether anything of it lies on a world ray before `limit`.
-    pub fn blocks(&self, origin: Vector, direction: Vector, limit: f64) -> bool {
-        let ray = self.local_ray(origin, direction);
-        passes(&ray, &self.bounds, limit)
-            && self.parts.iter().any(|part| {
-                part.shape
-                    .meet(&ray, limit)
-                    .is_some_and(|(t, normal)| !slips_through(&part.material, &ray, t, normal))
-            })
+    /// Whether any of these parts lies on a ray in its axes before `limit`.
+    pub fn blocks(&self, ray: &Ray, mut parts: PartSet, limit: f64) -> bool {
+        if parts.is_several() && !passes(ray, &self.bounds, limit) {
+            return false;
+        }
+        parts.any(|number| {
+            let part = &self.parts[number];
+            part.shape
+                .meet(ray, limit)
+                .is_some_and(|(t, normal)| !slips_through(&part.material, ray, t, normal))
+        })
     }
+}
 
-    fn local_ray(&self, origin: Vector, direction: Vector) -> Ray {
-        Ray::new(self.placement.local_point(origin), self.placement.local_direction(direction))
-    }
+/// The corners in the world of a box from its lowest to its highest corner in the axes of a thing.
+pub fn corners(placement: &Placement, bounds: &[Vector; 2]) -> [Vector; 8] {
+    std::array::from_fn(|i| {
+        placement.world_point(std::array::from_fn(|axis| bounds[(i >> axis) & 1][axis]))
+    })
 }
 
 /// Between the leaves at the rim of a crown rays pass, so that outlines are ragged.
@@ -391,9 +457,16 @@ mod tests {
         };
         let quarter = std::f64::consts::FRAC_PI_2;
         let solid = Solid::new(Placement::new([0.0, 0.0, 10.0], quarter), 0, vec![part]);
-        let meeting = solid.meet([1.5, 0.0, 0.0], [0.0, 0.0, 1.0], 100.0).unwrap();
+        let meet = |origin, limit| {
+            let (origin, direction) = (
+                solid.placement.local_point(origin),
+                solid.placement.local_direction([0.0, 0.0, 1.0]),
+            );
+            solid.meet(&Ray::new(origin, direction), solid.all_parts(), limit)
+        };
+        let meeting = meet([1.5, 0.0, 0.0], 100.0).unwrap();
         assert!((meeting.t - 9.5).abs() < 1e-9);
-        assert!(solid.meet([2.5, 0.0, 0.0], [0.0, 0.0, 1.0], 100.0).is_none());
-        assert!(solid.meet([1.5, 0.0, 0.0], [0.0, 0.0, 1.0], 9.0).is_none());
+        assert!(meet([2.5, 0.0, 0.0], 100.0).is_none());
+        assert!(meet([1.5, 0.0, 0.0], 9.0).is_none());
     }
 }

@@ -7,46 +7,109 @@ pub type Color = [f32; 3];
 
 /// A well mixed number of 32 bits from three.
 pub fn hash(x: i32, y: i32, seed: u32) -> u32 {
-    let mut h = (x as u32).wrapping_mul(0x9e37_79b1)
-        ^ (y as u32).wrapping_mul(0x85eb_ca77).rotate_left(13)
-        ^ seed.wrapping_mul(0xc2b2_ae3d).rotate_left(7);
-    h = (h ^ (h >> 15)).wrapping_mul(0x7feb_352d);
-    h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
+    mixed(x_bits(x) ^ y_bits(y) ^ seed_bits(seed))
+}
+
+fn x_bits(x: i32) -> u32 {
+    (x as u32).wrapping_mul(0x9e37_79b1)
+}
+
+fn y_bits(y: i32) -> u32 {
+    (y as u32).wrapping_mul(0x85eb_ca77).rotate_left(13)
+}
+
+fn seed_bits(seed: u32) -> u32 {
+    seed.wrapping_mul(0xc2b2_ae3d).rotate_left(7)
+}
+
+fn mixed(h: u32) -> u32 {
+    let h = (h ^ (h >> 15)).wrapping_mul(0x7feb_352d);
+    let h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
     h ^ (h >> 16)
 }
 
 /// Evenly in 0..1 from three numbers.
 pub fn unit_hash(x: i32, y: i32, seed: u32) -> f32 {
-    (hash(x, y, seed) >> 8) as f32 / (1 << 24) as f32
+    unit(hash(x, y, seed))
+}
+
+fn unit(hash: u32) -> f32 {
+    // 24 bits fit a signed number, which costs less to convert.
+    (hash >> 8) as i32 as f32 / (1 << 24) as f32
+}
+
+/// The whole number at or below `u`, by conversion: the math library's `floor` is a call on plain x86-64.
+fn floor(u: f64) -> i32 {
+    let toward_zero = u as i32;
+    toward_zero - i32::from(f64::from(toward_zero) > u)
 }
 
 fn ease(t: f32) -> f32 {
     t * t * (3.0 - 2.0 * t)
 }
 
+/// Where a point lies between four lattice points; noises of all seeds share it.
+struct Place {
+    /// Of the lattice lines on both sides.
+    x_bits: [u32; 2],
+    y_bits: [u32; 2],
+    /// Eased shares of the second line.
+    share: [f32; 2],
+}
+
+impl Place {
+    fn new(u: f64, v: f64) -> Self {
+        let (x, y) = (floor(u), floor(v));
+        Self {
+            x_bits: [x_bits(x), x_bits(x.wrapping_add(1))],
+            y_bits: [y_bits(y), y_bits(y.wrapping_add(1))],
+            share: [ease((u - f64::from(x)) as f32), ease((v - f64::from(y)) as f32)],
+        }
+    }
+
+    fn noise(&self, seed: u32) -> f32 {
+        let seed = seed_bits(seed);
+        let corner = |x: usize, y: usize| unit(mixed(self.x_bits[x] ^ self.y_bits[y] ^ seed));
+        let [across, down] = self.share;
+        let top = corner(0, 0) + across * (corner(1, 0) - corner(0, 0));
+        let bottom = corner(0, 1) + across * (corner(1, 1) - corner(0, 1));
+        2.0 * (top + down * (bottom - top)) - 1.0
+    }
+}
+
 /// Smooth noise in -1..1 with features of size 1.
 pub fn noise(u: f64, v: f64, seed: u32) -> f32 {
-    let (u0, v0) = (u.floor(), v.floor());
-    let (x, y) = (u0 as i32, v0 as i32);
-    let (fu, fv) = (ease((u - u0) as f32), ease((v - v0) as f32));
-    let corner = |dx: i32, dy: i32| unit_hash(x.wrapping_add(dx), y.wrapping_add(dy), seed);
-    let top = corner(0, 0) + fu * (corner(1, 0) - corner(0, 0));
-    let bottom = corner(0, 1) + fu * (corner(1, 1) - corner(0, 1));
-    2.0 * (top + fv * (bottom - top)) - 1.0
+    Place::new(u, v).noise(seed)
+}
+
+/// How much of features of this wavelength is left; those finer than two pixels' `footprint` fade out.
+fn visible(wavelength: f64, footprint: f64) -> f32 {
+    (2.0 - 3.0 * footprint / wavelength).clamp(0.0, 1.0) as f32
 }
 
 /// Sum of octaves `(wavelength in meters, amplitude)`; those finer than two pixels' `footprint` fade out.
 pub fn octaves(at: [f64; 2], seed: u32, footprint: f64, layers: &[(f64, f32)]) -> f32 {
-    let mut sum = 0.0;
+    seeded_octaves(at, [seed], footprint, layers)[0]
+}
+
+/// [`octaves`] of several seeds at the same place.
+fn seeded_octaves<const N: usize>(
+    at: [f64; 2],
+    seeds: [u32; N],
+    footprint: f64,
+    layers: &[(f64, f32)],
+) -> [f32; N] {
+    let mut sums = [0.0; N];
     for (index, &(wavelength, amplitude)) in layers.iter().enumerate() {
-        let visible = (2.0 - 3.0 * footprint / wavelength).clamp(0.0, 1.0) as f32;
+        let visible = visible(wavelength, footprint);
         if visible > 0.0 {
-            let scaled = [at[0] / wavelength, at[1] / wavelength];
-            sum +=
-                visible * amplitude * noise(scaled[0], scaled[1], seed.wrapping_add(index as u32));
+            let place = Place::new(at[0] / wavelength, at[1] / wavelength);
+            for (sum, seed) in sums.iter_mut().zip(seeds) {
+                *sum += visible * amplitude * place.noise(seed.wrapping_add(index as u32));
+            }
         }
     }
-    sum
+    sums
 }
 
 /// Two coordinates on a surface, from the axis its normal is nearest to; on round things blended views of noise do.
@@ -61,24 +124,28 @@ pub fn surface_coordinates(point: Vector, normal: Vector) -> [f64; 2] {
     }
 }
 
-/// Octaves on a round surface: the three axis views, weighted by the normal, so that no seam shows.
-pub fn round_octaves(
+/// Octaves on a round surface, one sum per seed: the three axis views, weighted by the normal, so that no seam shows.
+pub fn round_octaves<const N: usize>(
     point: Vector,
     normal: Vector,
-    seed: u32,
+    seeds: [u32; N],
     footprint: f64,
     layers: &[(f64, f32)],
-) -> f32 {
+) -> [f32; N] {
     let weights = normal.map(|n| (n * n) as f32);
     let [x, y, z] = point;
     let views = [[z, y], [x, z], [x, y]];
-    let mut sum = 0.0;
+    let mut sums = [0.0; N];
     for axis in 0..3 {
         if weights[axis] > 0.04 {
-            sum += weights[axis] * octaves(views[axis], seed ^ axis as u32, footprint, layers);
+            let seeds = seeds.map(|seed| seed ^ axis as u32);
+            let view = seeded_octaves(views[axis], seeds, footprint, layers);
+            for (sum, value) in sums.iter_mut().zip(view) {
+                *sum += weights[axis] * value;
+            }
         }
     }
-    sum
+    sums
 }
 
 /// `color * factor` for each channel.
@@ -104,6 +171,14 @@ mod tests {
             assert!((value - noise(u + 1e-4, 0.3 * u, 5)).abs() < 1e-3);
         }
         assert_ne!(noise(0.5, 0.5, 1), noise(0.5, 0.5, 2));
+    }
+
+    #[test]
+    fn whole_numbers_below_are_those_of_the_standard_library() {
+        for step in -4000..4000 {
+            let u = f64::from(step) * 0.25 + if step % 3 == 0 { 1e-9 } else { 0.0 };
+            assert_eq!(f64::from(floor(u)), u.floor(), "{u}");
+        }
     }
 
     #[test]
