@@ -359,7 +359,7 @@ mod tests {
         assert_eq!((c.clear, c.gap_max), (Some(0.2), None));
         let same = &driving.same_class;
         assert_eq!(same.classes.ids().collect::<Vec<_>>(), [0, 1, 9]);
-        assert_eq!((same.gap, same.gap_sizes), (0.12, 2.0));
+        assert_eq!((same.gap, same.gap_sizes), (0.15, 2.0));
         assert_eq!(driving.ground_truth.ratio_min, 1.02);
 
         let literal = read(&shipped("literal.toml").0).unwrap();
@@ -399,6 +399,6 @@ mod tests {
         assert!(refusal(("clear = 0.2 ", "clear = -1 ")).contains("object.clear"));
         assert!(refusal(("ratio_min = 1.02", "ratio_min = 1.01")).contains("got 1.01"));
         assert!(refusal(("\"instances\"", "\"instance\"")).contains("instance"));
-        assert!(refusal(("gap = 0.12", "")).contains("gap"));
+        assert!(refusal(("gap = 0.15", "")).contains("gap"));
     }
 }

@@ -1,8 +1,9 @@
 //! Floor 1: color pictures resampled to another size: the one place that compiles fast_image_resize, whose generics are
-//! slow to build.
+//! slow to build. Typed for the same reason: `Resizer::resize` would compile its filters for every kind of pixel.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use crate::image_size::{ImageSize, Window};
 use crate::rgb_image::RgbImage;
@@ -15,9 +16,11 @@ use crate::rgb_image::RgbImage;
 pub fn resample_rgb(image: &RgbImage, window: Window, to: ImageSize) -> RgbImage {
     let size = image.size();
     assert!(window.fits(size), "invariant: {window:?} lies in {size}");
-    let source = ImageRef::new(size.width, size.height, image.data(), PixelType::U8x3)
+    let source = TypedImageRef::<U8x3>::from_buffer(size.width, size.height, image.data())
         .expect("invariant: a picture has 3 bytes a pixel");
-    let mut resized = Image::new(to.width, to.height, PixelType::U8x3);
+    let mut pixels = vec![0; 3 * to.area()];
+    let mut resized = TypedImage::<U8x3>::from_buffer(to.width, to.height, &mut pixels)
+        .expect("invariant: a picture has 3 bytes a pixel");
     let options = ResizeOptions::new()
         .resize_alg(ResizeAlg::Convolution(FilterType::Bilinear))
         .crop(
@@ -28,9 +31,9 @@ pub fn resample_rgb(image: &RgbImage, window: Window, to: ImageSize) -> RgbImage
         )
         .use_alpha(false);
     Resizer::new()
-        .resize(&source, &mut resized, &options)
-        .expect("invariant: both pictures have the same pixel type and the window fits");
-    RgbImage::new(to, resized.into_vec())
+        .resize_typed(&source, &mut resized, &options)
+        .expect("invariant: the window fits");
+    RgbImage::new(to, pixels)
 }
 
 #[cfg(test)]
