@@ -50,30 +50,29 @@ fn ease(t: f32) -> f32 {
 
 /// Where a point lies between four lattice points; noises of all seeds share it.
 struct Place {
-    /// Of the lattice lines on both sides.
-    x_bits: [u32; 2],
-    y_bits: [u32; 2],
-    /// Eased shares of the second line.
+    /// Bits of the lattice points: left and right above, left and right below.
+    corners: [u32; 4],
+    /// Eased shares of what lies right and below.
     share: [f32; 2],
 }
 
 impl Place {
     fn new(u: f64, v: f64) -> Self {
         let (x, y) = (floor(u), floor(v));
+        let columns = [x_bits(x), x_bits(x.wrapping_add(1))];
+        let rows = [y_bits(y), y_bits(y.wrapping_add(1))];
         Self {
-            x_bits: [x_bits(x), x_bits(x.wrapping_add(1))],
-            y_bits: [y_bits(y), y_bits(y.wrapping_add(1))],
+            corners: std::array::from_fn(|i| columns[i % 2] ^ rows[i / 2]),
             share: [ease((u - f64::from(x)) as f32), ease((v - f64::from(y)) as f32)],
         }
     }
 
     fn noise(&self, seed: u32) -> f32 {
         let seed = seed_bits(seed);
-        let corner = |x: usize, y: usize| unit(mixed(self.x_bits[x] ^ self.y_bits[y] ^ seed));
-        let [across, down] = self.share;
-        let top = corner(0, 0) + across * (corner(1, 0) - corner(0, 0));
-        let bottom = corner(0, 1) + across * (corner(1, 1) - corner(0, 1));
-        2.0 * (top + down * (bottom - top)) - 1.0
+        let [a, b, c, d] = self.corners.map(|bits| unit(mixed(bits ^ seed)));
+        let [right, below] = self.share;
+        let (top, bottom) = (a + right * (b - a), c + right * (d - c));
+        2.0 * (top + below * (bottom - top)) - 1.0
     }
 }
 
