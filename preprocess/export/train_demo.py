@@ -22,6 +22,8 @@ from torch import Tensor, nn
 from demo_networks import (
     HEIGHT, IMAGENET_DEVIATION, IMAGENET_MEAN, SEMANTIC_CLASSES, WIDTH, DemoPspNet, demo_mask_rcnn, share_backbone,
 )
+from mask_rcnn_graph import ExportedMaskRcnn
+from onnx_weights import load_onnx
 from street_world import UNLABELLED, Frame, augment, detection_target, read_frames
 
 
@@ -94,7 +96,12 @@ def learning_rate(step: int, steps: int, peak: float) -> float:
 def build(args: argparse.Namespace) -> nn.Module:
     """The untrained network, or one continued from a checkpoint."""
     net = DemoPspNet() if args.task == "semantic" else demo_mask_rcnn()
-    if args.start:
+    if args.start and args.start.suffix == ".onnx":
+        instances = args.task == "instances"
+        graph = ExportedMaskRcnn(net, (WIDTH, HEIGHT), full_masks=False) if instances else net
+        example = torch.rand(3, HEIGHT, WIDTH) if instances else torch.rand(1, 3, HEIGHT, WIDTH)
+        print(f"start: {load_onnx(net, graph, example, args.start)} layers from {args.start}")
+    elif args.start:
         net.load_state_dict(torch.load(args.start, weights_only=True))
     elif args.task == "instances" and args.backbone:
         source = DemoPspNet()
@@ -103,6 +110,15 @@ def build(args: argparse.Namespace) -> nn.Module:
     if args.task == "instances":
         net.backbone.bfloat16 = net.rpn.head.bfloat16 = args.bfloat16
     return net.to(memory_format=torch.channels_last)
+
+
+def to_training(net: nn.Module, *, frozen_norm: bool) -> nn.Module:
+    """Training mode; with `frozen_norm` the statistics of batch normalization stay as they are."""
+    net.train()
+    for layer in net.modules():
+        if frozen_norm and isinstance(layer, nn.BatchNorm2d):
+            layer.eval()
+    return net
 
 
 def publish(net: nn.Module, path: Path) -> None:
@@ -117,7 +133,7 @@ def train(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     rng = np.random.default_rng(args.seed)
     frames = read_frames(args.data, (WIDTH, HEIGHT), args.keep_every)
-    net = build(args).train()
+    net = to_training(build(args), frozen_norm=args.frozen_norm)
     average = Average(net)
     optimizer = torch.optim.AdamW(net.parameters(), lr=args.lr, weight_decay=1e-3)
     print(f"{args.task}: {len(frames)} frames, {sum(p.numel() for p in net.parameters())} weights, {args.steps} steps")
@@ -158,7 +174,9 @@ def main() -> None:
     parser.add_argument("task", choices=["semantic", "instances"])
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of `suw-preprocess synth`")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint (averaged weights), kept current")
-    parser.add_argument("--start", type=Path, help="checkpoint to continue from")
+    parser.add_argument("--start", type=Path, help="checkpoint, or exported .onnx, to continue from")
+    parser.add_argument("--frozen-norm", action="store_true",
+                        help="keep the statistics of batch normalization; needed behind an .onnx, which has none")
     parser.add_argument("--backbone", type=Path, help="PSPNet checkpoint whose backbone the Mask R-CNN starts from")
     parser.add_argument("--keep-every", type=int, default=1, help="use every n-th frame of each folder")
     parser.add_argument("--steps", type=int, default=2500)
