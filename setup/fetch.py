@@ -31,6 +31,31 @@ CPU = {
     "cmake": ("cmake==4.4.4", lambda n: n.startswith("cmake/")),
 }
 
+# Beside them for GPU machines: the rest of torch, the CUDA libraries that it loads (versions of its own requirements),
+# and the CUDA provider of ONNX Runtime. About 2.7 GB.
+CUDA = {
+    "torch-cuda": ("torch==2.11.0", lambda n: n.startswith("torch/lib/") and "python" not in n),
+    "onnxruntime-gpu": ("onnxruntime-gpu==1.31.1", lambda n: n.startswith("onnxruntime/capi/libonnxruntime")),
+    **{
+        name: (f"{name}=={version}", lambda n: n.startswith("nvidia/") and "/include/" not in n)
+        for name, version in [
+            ("nvidia-cublas", "13.1.0.3"),
+            ("nvidia-cuda-nvrtc", "13.0.88"),
+            ("nvidia-cudnn-cu13", "9.19.0.56"),
+            ("nvidia-cufft", "12.0.0.61"),
+            ("nvidia-cufile", "1.15.1.6"),
+            ("nvidia-curand", "10.4.0.35"),
+            ("nvidia-cusolver", "12.0.4.66"),
+            ("nvidia-cusparse", "12.6.3.3"),
+            ("nvidia-cusparselt-cu13", "0.8.0"),
+            ("nvidia-nccl-cu13", "2.28.9"),
+            ("nvidia-nvjitlink", "13.0.88"),
+            ("nvidia-nvshmem-cu13", "3.4.5"),
+            ("nvidia-nvtx", "13.0.85"),
+        ]
+    },
+}
+
 
 def fetch(name, requirement, keep):
     stamp = DEPS / "stamps" / f"{name}.txt"
@@ -73,8 +98,8 @@ def main():
     arguments = parser.parse_args()
     for name, (requirement, keep) in CPU.items():
         fetch(name, requirement, keep)
-    if arguments.cuda:
-        sys.exit("set-up: --cuda comes later")
+    for name, (requirement, keep) in CUDA.items() if arguments.cuda else ():
+        fetch(name, requirement, keep)
 
 
 if __name__ == "__main__":
