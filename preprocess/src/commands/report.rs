@@ -10,6 +10,7 @@ use suw_shared::atomic_file;
 use suw_shared::exit::Exit;
 use suw_shared::manifest::{MANIFEST_FILE, QUARANTINE_FILE, ShardSetManifest};
 use suw_shared::pair::{Origin, Rule};
+use suw_shared::sample::Sample;
 use suw_shared::sample_key::SampleKey;
 use suw_shared::shard::ShardSet;
 
@@ -153,6 +154,24 @@ fn spread(len: usize, n: usize) -> Vec<usize> {
     (0..n).map(|i| (2 * i + 1) * len / (2 * n)).collect()
 }
 
+/// One sample with some truth of each of `n` equal parts of a set, where the part has one: sparse data sets measure few
+/// frames.
+fn with_truth(set: &ShardSet, n: usize) -> anyhow::Result<Vec<Sample>> {
+    let n = n.min(set.len());
+    let mut found = Vec::new();
+    for part in 0..n {
+        for i in part * set.len() / n..(part + 1) * set.len() / n {
+            let sample = set.read(i)?;
+            let measured = sample.depth.iter().flatten().any(|metres| *metres > 0.0);
+            if measured || sample.gt.as_ref().is_some_and(|points| !points.is_empty()) {
+                found.push(sample);
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Pictures are made about this wide.
 const PICTURE_WIDTH: u32 = 830;
 
@@ -170,14 +189,13 @@ fn depth_section(test: &Path, predictions: &Path, n: usize) -> anyhow::Result<St
             DEPTH_RANGE_M.0, DEPTH_RANGE_M.1
         ),
     );
-    for i in spread(set.len(), n) {
+    for sample in with_truth(&set, n)? {
         let Comparison { frame, predicted, truth, error, abs_rel } =
-            compare(&set.read(i)?, set.header().size, predictions)?;
-        let key = set.key(i)?;
+            compare(&sample, set.header().size, predictions)?;
         out.push_str(&row(
             "two",
             &[
-                figure(&rgb_png(&frame), &short_key(&key)),
+                figure(&rgb_png(&frame), &short_key(&sample.key)),
                 figure(&rgb_png(&predicted), "predicted"),
                 figure(&rgb_png(&truth), "true"),
                 figure(&rgb_png(&error), &format!("relative error, mean {abs_rel:.3}")),
