@@ -6,6 +6,8 @@ pub mod blocks;
 pub mod build;
 pub mod encoder;
 pub mod encoder_decoder;
+pub mod hourglass;
+pub mod inception;
 pub mod input;
 pub mod pose;
 pub mod sam;
