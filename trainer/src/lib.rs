@@ -40,5 +40,6 @@ pub mod validation;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod config_check;
 pub mod config_plan;
 pub mod console;

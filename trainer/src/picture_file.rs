@@ -54,6 +54,20 @@ pub struct ColorRange {
     pub far_m: f32,
 }
 
+impl ColorRange {
+    /// Nearly all of a map: its 2nd to its 98th percentile; 1 to 80 where nothing is measured.
+    pub fn of(depth_m: &[f32]) -> Self {
+        let mut measured: Vec<f32> = depth_m.iter().copied().filter(|d| *d > 0.0).collect();
+        measured.sort_by(f32::total_cmp);
+        let at = |percent: usize| measured.get(measured.len().saturating_sub(1) * percent / 100);
+        match (at(2), at(98)) {
+            // A map of one depth still needs two ends.
+            (Some(&near_m), Some(&far_m)) => Self { near_m, far_m: far_m.max(near_m * 1.01) },
+            _ => Self { near_m: 1.0, far_m: 80.0 },
+        }
+    }
+}
+
 /// A depth map in colors; 0 (not measured) is mid gray.
 ///
 /// # Shapes
@@ -168,6 +182,15 @@ mod tests {
         assert_eq!(picture.pixel(0, 2), [0, 0, 4]);
         let decoded = image::load_from_memory(&png_of_rgb(&picture)).unwrap().into_rgb8();
         assert_eq!(decoded.into_raw(), picture.data());
+    }
+
+    #[test]
+    fn a_range_leaves_out_two_percent_at_both_ends() {
+        let depths: Vec<f32> = (0..=101).rev().map(|depth| depth as f32).collect();
+        assert_eq!(ColorRange::of(&depths), ColorRange { near_m: 3.0, far_m: 99.0 });
+        assert_eq!(ColorRange::of(&[0.0]), ColorRange { near_m: 1.0, far_m: 80.0 });
+        let flat = ColorRange::of(&[5.0, 5.0]);
+        assert!(flat.near_m == 5.0 && flat.far_m > 5.0);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::steps::model::Model;
 pub enum Fit {
     /// Resized to the size the network was trained at.
     Resize(ImageSize),
-    /// As it is, its right and lower edge repeated up to a multiple of 4.
+    /// As it is, its right and lower edge repeated up to what the network needs.
     Pad,
 }
 
@@ -39,8 +39,8 @@ pub struct PredictParams {
     pub fit: Fit,
     /// Whether depth is stored as numbers too.
     pub numbers: Numbers,
-    /// Ends of the color scale.
-    pub range: ColorRange,
+    /// Ends of the color scale; `None` takes those of each picture.
+    pub range: Option<ColorRange>,
 }
 
 /// Predicts one picture and writes `<stem>-color.png`, `<stem>-depth.png` and, if wanted, `<stem>.npy`, all at its own size;
@@ -54,8 +54,9 @@ pub fn predict_file(
     let size = picture.size();
     let depth = values(&predict_picture(model, &picture, params.fit));
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let range = params.range.unwrap_or_else(|| ColorRange::of(&depth));
     let mut files = vec![
-        (format!("{stem}-color.png"), png_of_rgb(&depth_colors(&depth, size, params.range))),
+        (format!("{stem}-color.png"), png_of_rgb(&depth_colors(&depth, size, range))),
         (format!("{stem}-depth.png"), png_of_depth(&depth, size)),
     ];
     if params.numbers == Numbers::Npy {
@@ -76,7 +77,7 @@ pub fn predict_file(
 /// - returns: `[H, W]`
 ///
 /// # Units
-/// Metres; not clamped.
+/// Metres, or a unit of its own (see [`Model::predict`]); not clamped.
 pub fn predict_picture(model: &Model, picture: &RgbImage, fit: Fit) -> Tensor {
     let size = picture.size();
     let (h, w) = (i64::from(size.height), i64::from(size.width));
@@ -94,7 +95,8 @@ pub fn predict_picture(model: &Model, picture: &RgbImage, fit: Fit) -> Tensor {
             model.predict(&resized).upsample_bilinear2d([h, w], false, None, None)
         }
         Fit::Pad => {
-            let missing = |length: i64| (4 - length % 4) % 4;
+            let multiple = i64::from(model.multiple);
+            let missing = |length: i64| (multiple - length % multiple) % multiple;
             let padded = image.replication_pad2d([0, missing(w), 0, missing(h)]);
             model.predict(&padded).narrow(2, 0, h).narrow(3, 0, w)
         }

@@ -139,7 +139,7 @@ pub fn train(
     let n_parameters = progress.model.n_parameters();
     observe(TrainEvent::Begun { step: progress.step, n_steps, per_epoch, n_parameters });
 
-    let make = batch_maker(plan, Arc::clone(&data.train), sampler);
+    let make = batch_maker(plan, Arc::clone(&data.train), sampler.clone());
     let mut batches = prefetch(plan.prefetch, progress.step..n_steps.max(progress.step), make);
     let mut since = Instant::now();
     let mut n_samples = 0;
@@ -232,10 +232,7 @@ fn begin(plan: &TrainPlan, resume: Option<&Checkpoint>) -> Result<Progress, Trai
 }
 
 fn step_params(plan: &TrainPlan, step: u64, per_epoch: u64) -> StepParams {
-    let mut losses = plan.losses;
-    if let Some(unsupervised) = &mut losses.unsupervised {
-        unsupervised.weight *= ramp(step, per_epoch);
-    }
+    let losses = plan.losses.with_weight_u_times(ramp(step, per_epoch));
     StepParams { losses, camera: plan.camera, clip_norm: plan.clip_norm }
 }
 

@@ -23,7 +23,8 @@ use crate::steps::model::Model;
     after_help = "Example: suw-trainer predict --checkpoint runs/demo/best --out depth --npy street.png
 
 Writes <stem>-color.png (near bright, far dark), <stem>-depth.png (KITTI: 16 bit, metres times 256) and with --npy
-<stem>.npy (float32 metres, not clamped), all at the size of the picture."
+<stem>.npy (float32 metres, not clamped), all at the size of the picture. Depth of the hourglass has no unit: its colors
+run over what each picture holds, and its numbers can be compared inside one picture only."
 )]
 pub struct PredictArgs {
     /// Checkpoint folder.
@@ -56,7 +57,7 @@ pub enum FitWord {
     Auto,
     /// Resize to the size the network was trained at.
     Resize,
-    /// Keep the scale; repeat the right and lower edge up to a multiple of 4.
+    /// Keep the scale; repeat the right and lower edge up to what the network needs.
     Pad,
 }
 
@@ -85,7 +86,9 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Exit> {
         out: args.out.clone(),
         fit: fit_of(args.fit, state),
         numbers: if args.npy { Numbers::Npy } else { Numbers::Off },
-        range: ColorRange { near_m: state.alpha as f32, far_m: state.beta as f32 },
+        range: model
+            .is_metric()
+            .then_some(ColorRange { near_m: state.alpha as f32, far_m: state.beta as f32 }),
     };
     let stop = stop_on_signals()?;
     let mut console = Console::new(args.verbosity, "image", 0, args.images.len() as u64);

@@ -19,6 +19,9 @@ use crate::dims::{Axis, expect_dims};
 /// Height and width of a picture must be multiples of this.
 pub const MULTIPLE: i64 = 16;
 
+/// Log depth is kept to this before it is raised: no overflow on untrained weights.
+const LOG_DEPTH_MAX: f64 = 7.0;
+
 /// Variants of the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HourglassConfig {
@@ -174,6 +177,11 @@ impl Hourglass {
         let stem = self.stem_norm.0.forward(&stem, &self.stem_norm.1, mode).relu_(); // 128 at full size
         self.head.forward(&self.body.forward(&stem, mode)) // 64, then 1
     }
+}
+
+/// The depth of an output: its exponential, clamped to e^-7 to e^7.
+pub fn depth_from_log(log_depth: &Tensor) -> Tensor {
+    log_depth.clamp(-LOG_DEPTH_MAX, LOG_DEPTH_MAX).exp()
 }
 
 impl Level {

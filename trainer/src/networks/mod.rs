@@ -4,6 +4,7 @@
 
 pub mod blocks;
 pub mod build;
+pub mod depth_network;
 pub mod encoder;
 pub mod encoder_decoder;
 pub mod hourglass;

@@ -5,4 +5,5 @@
 mod cli;
 mod events;
 mod kit;
+mod mixed;
 mod resume;
