@@ -141,6 +141,7 @@ pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, Trai
             },
             n_images_max: config.validation.images,
             batch: EVAL_BATCH,
+            n_point_pairs: 0,
         },
     };
     Ok((plan, data))

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use suw_shared::class::SemanticClass;
 use suw_shared::image_size::ImageSize;
 use suw_shared::rgb_image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
+use crate::color_map::ColorMap;
 use crate::eval_loop::values;
 use crate::picture_file::{
-    self, ColorRange, PictureError, depth_colors, npy_of_depth, png_of_depth, png_of_rgb,
+    self, ColorRange, PictureError, beside, depth_colors, npy_of_depth, png_of_depth, png_of_rgb,
 };
 use crate::steps::model::Model;
 
@@ -30,6 +32,15 @@ pub enum Numbers {
     Npy,
 }
 
+/// Whether the picture and its depth are also written beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Depth alone.
+    Off,
+    /// `<stem>-side.png` besides.
+    On,
+}
+
 /// What is written where.
 #[derive(Clone, Debug)]
 pub struct PredictParams {
@@ -41,10 +52,16 @@ pub struct PredictParams {
     pub numbers: Numbers,
     /// Ends of the color scale; `None` takes those of each picture.
     pub range: Option<ColorRange>,
+    /// Colors.
+    pub colors: ColorMap,
+    /// Whether the picture and its depth are also written beside each other.
+    pub beside: Beside,
+    /// Folder of semantic maps, `<stem>.png` of Cityscapes train ids at the picture's size; the depth of their sky is 0.
+    pub sky: Option<PathBuf>,
 }
 
-/// Predicts one picture and writes `<stem>-color.png`, `<stem>-depth.png` and, if wanted, `<stem>.npy`, all at its own size;
-/// says what was written.
+/// Predicts one picture and writes `<stem>-color.png`, `<stem>-depth.png` and, if wanted, `<stem>-side.png` and `<stem>.npy`,
+/// all at its own size; says what was written.
 pub fn predict_file(
     model: &Model,
     path: &Path,
@@ -52,13 +69,25 @@ pub fn predict_file(
 ) -> Result<Vec<PathBuf>, PictureError> {
     let picture = picture_file::read_rgb(path)?;
     let size = picture.size();
-    let depth = values(&predict_picture(model, &picture, params.fit));
+    let mut depth = values(&predict_picture(model, &picture, params.fit));
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(folder) = &params.sky {
+        let classes = picture_file::read_classes(&folder.join(format!("{stem}.png")), size)?;
+        for (depth, class) in depth.iter_mut().zip(classes) {
+            if class == SemanticClass::Sky.id() {
+                *depth = 0.0;
+            }
+        }
+    }
     let range = params.range.unwrap_or_else(|| ColorRange::of(&depth));
+    let colors = depth_colors(&depth, size, range, params.colors);
     let mut files = vec![
-        (format!("{stem}-color.png"), png_of_rgb(&depth_colors(&depth, size, range))),
+        (format!("{stem}-color.png"), png_of_rgb(&colors)),
         (format!("{stem}-depth.png"), png_of_depth(&depth, size)),
     ];
+    if params.beside == Beside::On {
+        files.push((format!("{stem}-side.png"), png_of_rgb(&beside(&picture, &colors))));
+    }
     if params.numbers == Numbers::Npy {
         files.push((format!("{stem}.npy"), npy_of_depth(&depth, size)));
     }
