@@ -20,6 +20,7 @@ pub mod checkpoint;
 pub mod device;
 pub mod eval_csv;
 pub mod eval_file;
+pub mod initial_weights;
 pub mod picture_file;
 pub mod picture_list;
 pub mod reference_case;
