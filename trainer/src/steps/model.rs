@@ -83,6 +83,11 @@ impl Model {
         &self.variables
     }
 
+    /// From now on no variable wants a gradient.
+    pub fn freeze(&mut self) {
+        self.variables.freeze();
+    }
+
     /// Where the networks are.
     pub fn device(&self) -> Device {
         self.variables.device()

@@ -7,7 +7,7 @@ use crate::kit::{Toy, expect_code, stderr, stdout};
 #[test]
 fn every_command_has_help_with_an_example() {
     let toy = Toy::new();
-    for command in ["train", "eval", "predict", "conformance", "doctor"] {
+    for command in ["train", "eval", "predict", "export", "conformance", "doctor"] {
         let output = toy.run(&[command, "--help"]);
         expect_code(&output, 0);
         let text = stdout(&output);

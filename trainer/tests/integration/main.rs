@@ -4,6 +4,7 @@
 
 mod cli;
 mod events;
+mod export;
 mod initial;
 mod kit;
 mod mixed;
