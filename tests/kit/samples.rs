@@ -53,6 +53,69 @@ pub fn bare_header() -> ShardHeader {
     }
 }
 
+/// A header of clips with poses and dense depth without a unit, as of Mannequin Challenge.
+pub fn posed_header() -> ShardHeader {
+    ShardHeader {
+        dataset: "posed".to_owned(),
+        depth_unit: DepthUnit::Scene,
+        depth_source: DepthSource::Mvs,
+        gt_source: DepthSource::None,
+        contents: Contents { depth: true, intrinsics: true, pose: true, ..Contents::default() },
+        ..header()
+    }
+}
+
+/// A header of single pictures with ordinal maps and their pairs, as of MegaDepth.
+pub fn ordinal_header() -> ShardHeader {
+    ShardHeader {
+        dataset: "ordinal".to_owned(),
+        frames: 1,
+        depth_unit: DepthUnit::Scene,
+        depth_source: DepthSource::Sfm,
+        gt_source: DepthSource::None,
+        contents: Contents { depth: true, pairs: true, ordinal: true, ..Contents::default() },
+        ..header()
+    }
+}
+
+/// A clip of `posed_header`: all poses known; the lower half measured, nearer below.
+pub fn posed_sample(number: u32) -> Sample {
+    let full = sample(number);
+    Sample {
+        key: SampleKey::new(format!("posed/{number:06}")).expect("invariant: plain words"),
+        depth: Some(
+            (0..SIZE.area())
+                .map(|i| if i / 64 < 24 { 0.0 } else { 40.0 / (i / 64 - 20) as f32 })
+                .collect(),
+        ),
+        intrinsics: Some([60.0, 0.0, 31.5, 0.0, 61.0, 23.5, 0.0, 0.0, 1.0]),
+        pose: Some(vec![step(-0.25), step(0.25)]),
+        semantic: None,
+        objects: None,
+        pairs: None,
+        ordinal: None,
+        gt: None,
+        ..full
+    }
+}
+
+/// A picture of `ordinal_header`: depth on the road, and one pair of the map.
+pub fn ordinal_sample(number: u32) -> Sample {
+    let full = sample(number);
+    let from_map = |pair: &Pair| pair.origin == Origin::OrdinalMap;
+    Sample {
+        key: SampleKey::new(format!("ordinal/{number:06}")).expect("invariant: plain words"),
+        image: full.image[..3 * SIZE.area()].to_vec(),
+        intrinsics: None,
+        pose: None,
+        semantic: None,
+        objects: None,
+        pairs: Some(pairs().into_iter().filter(from_map).collect()),
+        gt: None,
+        ..full
+    }
+}
+
 /// The sample with this number; keys rise with it.
 pub fn sample(number: u32) -> Sample {
     let area = SIZE.area();

@@ -1,8 +1,9 @@
-"""Outputs of the encoder-decoder, the pose network and Adam, from PyTorch code written straight from the paper's tables.
+"""Outputs of the encoder-decoder, the hourglass, the pose network and Adam, from PyTorch code written straight from the paper's tables.
 
 Run with PyTorch 2.11 (not needed by `make test`):
     python tests/python/make_network_fixtures.py tests/fixtures
-writes depth-network.safetensors, pose-network.safetensors and adam.safetensors there.
+writes depth-network.safetensors, hourglass.safetensors, pose-network.safetensors and adam.safetensors there; further
+arguments name the ones to write.
 
 Weights and inputs are not stored: both sides draw them from the same formula by name (`fill`). Everything is float64, for
 the plain encoder in training mode amplifies rounding at random weights: some 1e5 in its output and 1e12 in the weights
@@ -149,6 +150,71 @@ class EncoderDecoder(nn.Module):
         return self.logits(self.sam(torch.cat([d2, e2], 1)))
 
 
+# Table 2: channels in and out, inter channels, kernels of branches 2 to 4.
+TABLE_2 = {
+    "A": (128, 64, 64, (3, 7, 11)),
+    "B": (128, 128, 32, (3, 5, 7)),
+    "C": (128, 128, 64, (3, 7, 11)),
+    "D": (128, 256, 32, (3, 5, 7)),
+    "E": (256, 256, 32, (3, 5, 7)),
+    "F": (256, 256, 64, (3, 7, 11)),
+    "G": (256, 128, 32, (3, 5, 7)),
+    # Inter channels of the way up at the top level in public code.
+    "B'": (128, 128, 64, (3, 5, 7)),
+    "A'": (128, 64, 32, (3, 7, 11)),
+}
+
+
+class Inception(nn.Module):
+    """A block of Table 2 (Figure 3)."""
+
+    def __init__(self, c_in, c_out, inter, kernels):
+        super().__init__()
+        width = c_out // 4
+        layer = lambda a, b, k: [nn.Conv2d(a, b, k, padding=k // 2), nn.BatchNorm2d(b, affine=False), nn.ReLU()]
+        self.branch1 = nn.Sequential(*layer(c_in, width, 1))
+        self.branch2, self.branch3, self.branch4 = (
+            nn.Sequential(*layer(c_in, inter, 1), *layer(inter, width, k)) for k in kernels
+        )
+
+    def forward(self, x):
+        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+
+
+class Level(nn.Module):
+    def __init__(self, skip, down, inner, up, pool, upsample):
+        super().__init__()
+        chain = lambda names: nn.Sequential(*[Inception(*TABLE_2[name]) for name in names.split()])
+        self.skip, self.down, self.up = chain(skip), chain(down), chain(up)
+        self.inner = nn.Identity() if inner is None else inner
+        self.pool, self.upsample = pool, upsample
+
+    def forward(self, x):
+        inside = self.up(self.inner(self.down(self.pool(x))))
+        return self.skip(x) + self.upsample(inside)
+
+
+class Hourglass(nn.Module):
+    """Figure 2. `public` takes every choice of published code (DIW) where the paper is silent or differs."""
+
+    def __init__(self, stem_kernel=7, public=False):
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 128, stem_kernel, padding=stem_kernel // 2), nn.BatchNorm2d(128), nn.ReLU()
+        )
+        inner_pool = nn.AvgPool2d(2)
+        outer_pool = nn.MaxPool2d(2) if public else inner_pool
+        up = nn.Upsample(scale_factor=2, mode="nearest" if public else "bilinear")
+        l1 = Level("E E", "E E E", None, "", inner_pool, up)
+        l2 = Level("E F", "E E", l1, "E F", inner_pool, up)
+        l3 = Level("B C", "B D", l2, "E G", outer_pool, up)
+        self.body = Level("A", "B B", l3, "B' A'" if public else "B A", outer_pool, up)
+        self.head = nn.Conv2d(64, 1, 3, padding=1)
+
+    def forward(self, x):
+        return self.head(self.body(self.stem(x)))
+
+
 def sharing(encoder, first):
     """An encoder with the same parameters as `encoder` but another first layer and running statistics of its own."""
     other = Encoder().double()
@@ -282,6 +348,45 @@ def depth_fixture():
     return out
 
 
+def hourglass_fixture():
+    network = Hourglass().double()
+    assert sum(p.numel() for p in network.parameters()) == 5_363_809
+    fill_all(network_state(network))
+    images = fill("images", (2, 3, 32, 48)) * 2.0
+    target = fill("target", (2, 1, 32, 48))
+    out = {}
+    network.eval()
+    out["eval.log_depth"] = network(images)
+    network.train()
+    log_depth = network(images)
+    out["train.log_depth"] = log_depth
+    ((log_depth - target) ** 2).mean().backward()
+    gradients = {n: p.grad for n, p in network.named_parameters()}
+    # A bias before a normalization has no gradient but rounding.
+    out["train.gradient_norms"] = norms({n: g for n, g in gradients.items() if n.endswith("weight")})
+    for name in ("stem.1.weight", "body.inner.inner.inner.down.2.branch1.0.weight", "head.weight"):
+        out[f"train.gradient.{name}"] = gradients[name][:8].clone()
+    out["train.running_norms"] = norms({n: b for n, b in network_state(network).items() if "running_" in n})
+
+    for name, options, count in (
+        ("public", {"public": True}, 5_357_153),
+        ("small_stem", {"stem_kernel": 3}, 5_348_449),
+    ):
+        variant = Hourglass(**options).double()
+        assert sum(p.numel() for p in variant.parameters()) == count
+        fill_all(network_state(variant))
+        variant.eval()
+        out[f"{name}.log_depth"] = variant(images[:1])
+    corners = Hourglass().double()
+    for level in (corners.body, corners.body.inner, corners.body.inner.inner, corners.body.inner.inner.inner):
+        level.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        level.pool = nn.MaxPool2d(2)
+    fill_all(network_state(corners))
+    corners.eval()
+    out["corners.log_depth"] = corners(images[:1])
+    return out
+
+
 def pose_fixture():
     network = EncoderDecoder().double()
     fill_all(network_state(network))
@@ -329,12 +434,14 @@ def adam_fixture():
 def main():
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    for name, fixture in (
-        ("depth-network", depth_fixture()),
-        ("pose-network", pose_fixture()),
-        ("adam", adam_fixture()),
-    ):
-        tensors = {key: value.detach().contiguous().clone() for key, value in fixture.items()}
+    fixtures = {
+        "depth-network": depth_fixture,
+        "hourglass": hourglass_fixture,
+        "pose-network": pose_fixture,
+        "adam": adam_fixture,
+    }
+    for name in sys.argv[2:] or fixtures:
+        tensors = {key: value.detach().contiguous().clone() for key, value in fixtures[name]().items()}
         save_file(tensors, folder / f"{name}.safetensors")
 
 

@@ -218,18 +218,25 @@ pub fn remove_old(
         path: checkpoints.to_owned(),
         source,
     };
-    let mut steps = Vec::new();
-    for entry in fs::read_dir(checkpoints).map_err(io_error)? {
-        let name = entry.map_err(io_error)?.file_name();
-        let step = name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok());
-        steps.extend(step.filter(|step| !protected.contains(step)));
-    }
-    steps.sort_unstable();
+    let mut steps = steps_in(checkpoints).map_err(io_error)?;
+    steps.retain(|step| !protected.contains(step));
     let n_remove = steps.len().saturating_sub(n_keep);
     for step in &steps[..n_remove] {
         fs::remove_dir_all(checkpoints.join(folder_name(*step))).map_err(io_error)?;
     }
     Ok(())
+}
+
+/// Steps of the checkpoints in a folder, rising.
+fn steps_in(checkpoints: &Path) -> io::Result<Vec<u64>> {
+    let mut steps = Vec::new();
+    for entry in fs::read_dir(checkpoints)? {
+        let name = entry?.file_name();
+        steps
+            .extend(name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok()));
+    }
+    steps.sort_unstable();
+    Ok(steps)
 }
 
 /// Opens a checkpoint and compares every file with its digest.
@@ -265,6 +272,32 @@ pub fn open(folder: &Path) -> Result<Checkpoint, CheckpointError> {
         }
     }
     Ok(Checkpoint { folder: folder.to_owned(), state })
+}
+
+/// The checkpoint that `RUN/latest` names or, where that is damaged, the newest whole one of the run, with what is wrong
+/// with those passed over.
+///
+/// # Errors
+/// That of `latest`, where none is whole.
+pub fn newest_whole(run_dir: &Path) -> Result<(Checkpoint, Vec<CheckpointError>), CheckpointError> {
+    let latest = run_dir.join("latest");
+    let mut damaged = match open(&latest) {
+        Ok(checkpoint) => return Ok((checkpoint, Vec::new())),
+        Err(error) => vec![error],
+    };
+    let checkpoints = run_dir.join("checkpoints");
+    let named = latest.read_link().ok().map(|target| run_dir.join(target));
+    for step in steps_in(&checkpoints).unwrap_or_default().into_iter().rev() {
+        let folder = checkpoints.join(folder_name(step));
+        if named.as_ref() == Some(&folder) {
+            continue;
+        }
+        match open(&folder) {
+            Ok(checkpoint) => return Ok((checkpoint, damaged)),
+            Err(error) => damaged.push(error),
+        }
+    }
+    Err(damaged.swap_remove(0))
 }
 
 impl Checkpoint {

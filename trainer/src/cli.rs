@@ -23,6 +23,8 @@ enum Command {
     Eval(commands::eval::EvalArgs),
     /// Predict depth of pictures.
     Predict(commands::predict::PredictArgs),
+    /// Write a checkpoint's depth network as TorchScript.
+    Export(commands::export::ExportArgs),
     /// Compare every loss term and gradient with a reference case.
     Conformance(commands::conformance::ConformanceArgs),
     /// Print the versions of the native libraries and whether there is CUDA.
@@ -44,6 +46,7 @@ pub fn run() -> ExitCode {
         Command::Train(args) => commands::train::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
+        Command::Export(args) => commands::export::run(args),
         Command::Conformance(args) => commands::conformance::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     };

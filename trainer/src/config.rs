@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::networks::hourglass::{Pooling, UpWidths, Upsampling};
+
 /// Makes an enum whose values are written in kebab case.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident),+ $(,)? }) => {
@@ -49,6 +51,9 @@ pub struct TrainConfig {
 pub struct DataConfig {
     /// Shard sets to learn from.
     pub train: Vec<PathBuf>,
+    /// How often each of them is shown per epoch, in multiples of its size: 1 = every sample once, 0.5 = a new half each
+    /// epoch, 2 = every sample twice; absent = every set once.
+    pub ratio: Option<Vec<f64>>,
     /// Shard sets to validate on; may be empty.
     pub validation: Vec<PathBuf>,
     /// Reader threads.
@@ -78,6 +83,8 @@ words! {
     NetworkKind {
         /// Table 1 of the paper.
         EncoderDecoder,
+        /// Table 2 of the paper.
+        Hourglass,
     }
 }
 
@@ -109,6 +116,23 @@ pub struct NetworkConfig {
     pub residual: Switch,
     /// Batch normalization of the logits instead of a bias.
     pub logits_norm: Switch,
+    /// Variants of the hourglass, which reads no other key of this table but the ends of its pictures' color scale; absent
+    /// = Table 2 as printed.
+    pub hourglass: Option<HourglassText>,
+}
+
+/// `[network.hourglass]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HourglassText {
+    /// `average`, `max`, or `max-outside`: maximum at the two outer levels alone.
+    pub pooling: Pooling,
+    /// `bilinear`, `bilinear-corners` or `nearest`.
+    pub upsampling: Upsampling,
+    /// Side of the first layer's kernel: 7, or 3.
+    pub stem_kernel: i64,
+    /// Inter channels on the way up at the outermost level: `table`, or `swapped` as in public code.
+    pub up_widths: UpWidths,
 }
 
 words! {
@@ -182,6 +206,8 @@ words! {
         Both,
         /// Measured depth (the control row SW*).
         GroundTruth,
+        /// The ordinal maps of MegaDepth.
+        Ordinal,
     }
 }
 
@@ -263,6 +289,8 @@ pub struct SupervisedText {
     pub regression: RegressionWord,
     /// lambda_d.
     pub weight_depth: f64,
+    /// Weight of the multi-scale gradient term, which the hourglass has instead of all of the above; absent = 0.5.
+    pub weight_gradient: Option<f64>,
 }
 
 words! {

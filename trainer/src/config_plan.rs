@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use suw_shared::checksum;
 use suw_shared::exit::Failure;
-use suw_shared::image_size::ImageSize;
 use suw_shared::pair::{Origin, PairKind};
 use suw_shared::seed::Seed;
 use suw_shared::toml_file;
 
 use crate::augment::AugmentParams;
 use crate::config::{
-    CenterWord, DropWord, LearningKind, LossesConfig, MotionSource, ObjectLossWord, ObjectPoseWord,
-    OriginWord, PatchModeWord, PoolingWord, PoseOutputWord, RegressionWord, ReprojectionWord,
-    SoftnessWord, SpaceWord, Switch, TrainConfig, WeakWord,
+    CenterWord, DropWord, LearningKind, LossesConfig, MotionSource, NetworkConfig, NetworkKind,
+    ObjectLossWord, ObjectPoseWord, OriginWord, PatchModeWord, PoolingWord, PoseOutputWord,
+    RegressionWord, ReprojectionWord, SoftnessWord, SpaceWord, Switch, TrainConfig, WeakWord,
 };
+use crate::config_check::{bins_text, check_data, check_values, crop_of, uses, wrong};
 use crate::depth_bins::DepthBins;
 use crate::device::DeviceChoice;
 use crate::draw::PairChoice;
 use crate::eval_loop::EvalParams;
 use crate::example::{ExampleParams, Frames};
+use crate::losses::hourglass::HourglassLossConfig;
 use crate::losses::ordinal::{DepthSpace, PatchMode, WeakConfig};
 use crate::losses::photometric::{Automask, PhotometricConfig, Reprojection};
 use crate::losses::regression::Regression;
@@ -28,16 +29,21 @@ use crate::losses::supervised::{BinCenter, Softness, SupervisedConfig};
 use crate::losses::total::{LossConfig, ObjectLoss, ObjectPose, UnsupervisedConfig};
 use crate::metrics::depth::{Crop, DepthProtocol, Scaling};
 use crate::networks::blocks::Residual;
+use crate::networks::depth_network::DepthConfig;
 use crate::networks::encoder_decoder::{EncoderDecoderConfig, LogitsNorm};
+use crate::networks::hourglass::HourglassConfig;
 use crate::networks::pose::{ObjectPooling, PoseConfig, PoseOutputs};
 use crate::optim::adam::AdamConfig;
 use crate::optim::schedule::{Milestone, StepSchedule};
-use crate::plan::{QUEUE_MAX, READERS_MAX, TrainPlan};
+use crate::plan::TrainPlan;
 use crate::prefetch::PrefetchParams;
 use crate::shard_list::{ShardList, ShardListError};
 use crate::steps::model::ModelSpec;
-use crate::steps::train::CameraMotion;
+use crate::steps::train::{CameraMotion, StepLosses};
 use crate::train_loop::TrainData;
+
+/// MegaDepth's weight of the gradient term.
+const WEIGHT_GRADIENT: f64 = 0.5;
 
 /// Images that go through the network together when it is evaluated.
 pub const EVAL_BATCH: usize = 4;
@@ -45,7 +51,8 @@ pub const EVAL_BATCH: usize = 4;
 /// Checks a configuration, opens its data and its device.
 pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, TrainData)> {
     check_values(config)?;
-    let crop = crop_of(config)?;
+    let network = network_of(config);
+    let crop = crop_of(config, &network)?;
     let bins = DepthBins::new(config.network.alpha, config.network.beta, config.network.bins)
         .ok_or_else(|| {
             wrong(
@@ -55,8 +62,9 @@ pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, Trai
             )
         })?;
     let data = open_data(config)?;
-    check_data(config, &data, crop)?;
+    check_data(config, &data, crop, &network)?;
     let unsupervised = uses(config, LearningKind::U);
+    let is_hourglass = config.network.kind == NetworkKind::Hourglass;
     let device = DeviceChoice::parse(&config.device)
         .ok_or_else(|| wrong("device", "auto, cpu or cuda:N", &config.device))?
         .open()
@@ -70,15 +78,10 @@ pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, Trai
         n_threads: config.train.threads,
         model: ModelSpec {
             bins,
-            network: network_of(config),
-            pose: unsupervised.then(|| pose_of(config)),
+            network,
+            pose: (unsupervised && !is_hourglass).then(|| pose_of(config)),
         },
-        losses: LossConfig {
-            bins,
-            supervised: uses(config, LearningKind::S).then(|| supervised_of(&config.losses)),
-            unsupervised: unsupervised.then(|| unsupervised_of(&config.losses)),
-            weak: uses(config, LearningKind::W).then(|| weak_of(&config.losses)),
-        },
+        losses: losses_of(config, bins),
         camera: match config.pose.camera {
             MotionSource::Network => CameraMotion::Predicted,
             MotionSource::Shards => CameraMotion::Stored,
@@ -94,8 +97,10 @@ pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, Trai
                 hue: config.augment.hue,
             },
             pairs: uses(config, LearningKind::W).then(|| pairs_of(&config.losses)),
-            n_objects_max: config.pose.max_objects,
+            // Only a pose network can say how an object moves.
+            n_objects_max: if is_hourglass { 0 } else { config.pose.max_objects },
         },
+        ratio: config.data.ratio.clone().unwrap_or_else(|| vec![1.0; config.data.train.len()]),
         batch: config.train.batch,
         n_epochs: config.train.epochs,
         n_steps_max: config.train.max_steps,
@@ -136,6 +141,7 @@ pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, Trai
             },
             n_images_max: config.validation.images,
             batch: EVAL_BATCH,
+            n_point_pairs: 0,
         },
     };
     Ok((plan, data))
@@ -181,158 +187,44 @@ fn fingerprint(config: &TrainConfig, data: &TrainData) -> String {
     checksum::blake3_of_bytes(text.as_bytes())
 }
 
-fn wrong(key: &str, expected: &str, got: &str) -> Failure {
-    Failure::usage(format!("cannot use {key}: expected {expected}, got {got}"))
-}
-
-fn bins_text(config: &TrainConfig) -> String {
+fn network_of(config: &TrainConfig) -> DepthConfig {
     let network = &config.network;
-    format!("{}, {}, {}", network.alpha, network.beta, network.bins)
+    match network.kind {
+        NetworkKind::EncoderDecoder => DepthConfig::EncoderDecoder(encoder_decoder_of(network)),
+        NetworkKind::Hourglass => DepthConfig::Hourglass(network.hourglass.as_ref().map_or_else(
+            HourglassConfig::default,
+            |hourglass| HourglassConfig {
+                pooling: hourglass.pooling,
+                upsampling: hourglass.upsampling,
+                stem_kernel: hourglass.stem_kernel,
+                up_widths: hourglass.up_widths,
+            },
+        )),
+    }
 }
 
-fn uses(config: &TrainConfig, kind: LearningKind) -> bool {
-    config.losses.kinds.contains(&kind)
+fn losses_of(config: &TrainConfig, bins: DepthBins) -> StepLosses {
+    let losses = &config.losses;
+    let supervised = uses(config, LearningKind::S);
+    let unsupervised = uses(config, LearningKind::U).then(|| unsupervised_of(losses));
+    let weak = uses(config, LearningKind::W).then(|| weak_of(losses));
+    match config.network.kind {
+        NetworkKind::EncoderDecoder => StepLosses::EncoderDecoder(LossConfig {
+            bins,
+            supervised: supervised.then(|| supervised_of(losses)),
+            unsupervised,
+            weak,
+        }),
+        NetworkKind::Hourglass => StepLosses::Hourglass(HourglassLossConfig {
+            weight_gradient: supervised
+                .then_some(losses.supervised.weight_gradient.unwrap_or(WEIGHT_GRADIENT)),
+            unsupervised,
+            weak,
+        }),
+    }
 }
 
-/// Every number that has a range of its own.
-fn check_values(config: &TrainConfig) -> Result<(), Failure> {
-    let (train, augment, losses) = (&config.train, &config.augment, &config.losses);
-    let fractions = [
-        ("augment.flip", augment.flip),
-        ("augment.brightness", augment.brightness),
-        ("augment.contrast", augment.contrast),
-        ("augment.saturation", augment.saturation),
-        ("augment.hue", augment.hue),
-        ("losses.unsupervised.ssim_weight", losses.unsupervised.ssim_weight),
-    ];
-    for (key, value) in fractions {
-        if !(0.0..=1.0).contains(&value) {
-            return Err(wrong(key, "0 to 1", &value.to_string()));
-        }
-    }
-    let not_negative = [
-        ("losses.weight_u", losses.weight_u),
-        ("losses.weight_w", losses.weight_w),
-        ("losses.supervised.weight_depth", losses.supervised.weight_depth),
-        ("losses.unsupervised.weight_smooth", losses.unsupervised.weight_smooth),
-        ("train.weight_decay", train.weight_decay),
-        ("train.clip_norm", train.clip_norm),
-    ];
-    for (key, value) in not_negative {
-        if !(value.is_finite() && value >= 0.0) {
-            return Err(wrong(key, "a number from 0", &value.to_string()));
-        }
-    }
-    let positive = [
-        ("train.lr", train.lr),
-        ("train.lr_factor", train.lr_factor),
-        ("losses.supervised.gamma", losses.supervised.gamma),
-        ("losses.ordinal.tau", losses.ordinal.tau),
-        ("pose.rotation_scale", config.pose.rotation_scale),
-        ("pose.translation_scale", config.pose.translation_scale),
-        ("validation.cap", config.validation.cap),
-    ];
-    for (key, value) in positive {
-        if !(value.is_finite() && value > 0.0) {
-            return Err(wrong(key, "a number above 0", &value.to_string()));
-        }
-    }
-    for (key, value) in [("train.beta1", train.beta1), ("train.beta2", train.beta2)] {
-        if !(0.0..1.0).contains(&value) {
-            return Err(wrong(key, "0 to below 1", &value.to_string()));
-        }
-    }
-    let counts = [
-        ("train.batch", train.batch, 4096),
-        ("data.readers", config.data.readers, READERS_MAX),
-        ("data.queue", config.data.queue, QUEUE_MAX),
-        ("run.log_every", usize::try_from(config.run.log_every).unwrap_or(usize::MAX), usize::MAX),
-        ("train.lr_drop_epochs", train.lr_drop_epochs as usize, usize::MAX),
-        ("train.epochs", train.epochs as usize, usize::MAX),
-    ];
-    for (key, value, most) in counts {
-        if value == 0 || value > most {
-            let expected =
-                if most == usize::MAX { "at least 1".to_owned() } else { format!("1 to {most}") };
-            return Err(wrong(key, &expected, &value.to_string()));
-        }
-    }
-    if !matches!(config.pose.stride, 1 | 2) {
-        return Err(wrong("pose.stride", "1 or 2", &config.pose.stride.to_string()));
-    }
-    if config.network.enc4_channels < 1 {
-        return Err(wrong(
-            "network.enc4_channels",
-            "at least 1",
-            &config.network.enc4_channels.to_string(),
-        ));
-    }
-    if losses.kinds.is_empty() {
-        return Err(wrong("losses.use", "any of \"S\", \"U\", \"W\"", "none"));
-    }
-    Ok(())
-}
-
-fn crop_of(config: &TrainConfig) -> Result<Option<ImageSize>, Failure> {
-    let Some(text) = &config.augment.crop else { return Ok(None) };
-    let crop: ImageSize = text.parse().map_err(Failure::usage)?;
-    if !fits_network(crop) {
-        return Err(wrong("augment.crop", "multiples of 4", text));
-    }
-    Ok(Some(crop))
-}
-
-/// The network's output has a quarter of the size of its input.
-fn fits_network(size: ImageSize) -> bool {
-    size.width.is_multiple_of(4) && size.height.is_multiple_of(4)
-}
-
-/// Whether the shards hold what the losses need.
-fn check_data(
-    config: &TrainConfig,
-    data: &TrainData,
-    crop: Option<ImageSize>,
-) -> Result<(), Failure> {
-    let size = data.train.size();
-    if !fits_network(size) {
-        return Err(wrong("data.train", "a network size in multiples of 4", &size.to_string()));
-    }
-    if let Some(validation) = &data.validation {
-        let other = validation.size();
-        if !fits_network(other) {
-            return Err(wrong(
-                "data.validation",
-                "a network size in multiples of 4",
-                &other.to_string(),
-            ));
-        }
-    }
-    if let Some(crop) = crop.filter(|crop| crop.width > size.width || crop.height > size.height) {
-        return Err(wrong("augment.crop", &format!("at most {size}"), &crop.to_string()));
-    }
-    let any = |has: fn(&suw_shared::shard::ShardHeader) -> bool| data.train.headers().any(has);
-    let needs = [
-        (LearningKind::S, "S needs depth", any(|h| h.contents.depth)),
-        (LearningKind::U, "U needs clips of 3 frames", any(|h| h.frames == 3)),
-        (LearningKind::U, "U needs intrinsics", any(|h| h.contents.intrinsics)),
-        (LearningKind::W, "W needs pairs", any(|h| h.contents.pairs)),
-    ];
-    for (kind, need, there) in needs {
-        if uses(config, kind) && !there {
-            let message =
-                format!("cannot use losses.use: {need}; expected them in data.train, got none");
-            return Err(Failure::usage(message));
-        }
-    }
-    let stored = config.pose.camera == MotionSource::Shards && uses(config, LearningKind::U);
-    if stored && !any(|h| h.contents.pose) {
-        return Err(wrong("pose.camera", "poses in data.train", "none"));
-    }
-    Ok(())
-}
-
-fn network_of(config: &TrainConfig) -> EncoderDecoderConfig {
-    let network = &config.network;
+fn encoder_decoder_of(network: &NetworkConfig) -> EncoderDecoderConfig {
     EncoderDecoderConfig {
         n_bins: network.bins,
         enc4_channels: network.enc4_channels,
@@ -443,6 +335,7 @@ fn pairs_of(losses: &LossesConfig) -> PairChoice {
             OriginWord::Different => vec![Origin::DifferentClass],
             OriginWord::Both => vec![Origin::DifferentClass, Origin::SameClass],
             OriginWord::GroundTruth => vec![Origin::GroundTruth],
+            OriginWord::Ordinal => vec![Origin::OrdinalMap],
         },
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use suw_shared::atomic_file;
 
 use crate::metrics::depth::DepthErrors;
+use crate::metrics::relative::RelativeErrors;
 
 /// What decides whether two results can be compared.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,27 @@ pub struct EvalFile {
     pub a3: f64,
     pub images: u64,
     pub header: EvalHeader,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub relative: Option<RelativeFile>,
+}
+
+/// Errors without a unit, where they were asked for; shares are not percent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RelativeFile {
+    /// Scale-invariant error of logarithms, mean over images.
+    pub si_rmse: Option<f64>,
+    /// Share of point pairs in the wrong order.
+    pub sdr: Option<f64>,
+    /// The same among pairs that are measured alike.
+    pub sdr_equal: Option<f64>,
+    /// The same among the others.
+    pub sdr_unequal: Option<f64>,
+    /// Point pairs looked at.
+    pub point_pairs: u64,
+    /// Share of stored pixel pairs whose far end is predicted no farther.
+    pub stored_wrong: Option<f64>,
+    /// Stored pixel pairs looked at.
+    pub stored_pairs: u64,
 }
 
 impl EvalHeader {
@@ -54,7 +76,22 @@ impl EvalFile {
     pub fn new(errors: DepthErrors, header: EvalHeader) -> Self {
         let DepthErrors { abs_rel, sq_rel, rmse, rmse_log, log10, silog, a1, a2, a3 } = errors;
         let images = header.images;
-        Self { abs_rel, sq_rel, rmse, rmse_log, log10, silog, a1, a2, a3, images, header }
+        let relative = None;
+        Self { abs_rel, sq_rel, rmse, rmse_log, log10, silog, a1, a2, a3, images, header, relative }
+    }
+
+    /// With errors without a unit.
+    pub fn with_relative(self, errors: Option<&RelativeErrors>) -> Self {
+        let relative = errors.map(|errors| RelativeFile {
+            si_rmse: errors.si_rmse(),
+            sdr: errors.all().share(),
+            sdr_equal: errors.equal.share(),
+            sdr_unequal: errors.unequal.share(),
+            point_pairs: errors.all().n,
+            stored_wrong: errors.stored.share(),
+            stored_pairs: errors.stored.n,
+        });
+        Self { relative, ..self }
     }
 
     /// The errors.

@@ -8,10 +8,11 @@ use suw_shared::shard::ShardError;
 use tch::{Device, Kind, Tensor};
 
 use crate::eval_file::{EvalFile, EvalHeader};
-use crate::metrics::depth::{DepthProtocol, image_errors};
+use crate::metrics::depth::{DepthErrors, DepthProtocol, counted_pixels, image_errors};
 use crate::metrics::mean::MeanErrors;
+use crate::metrics::relative::RelativeErrors;
 use crate::shard_list::ShardList;
-use crate::steps::evaluate::{TruthKind, compared_pixels, target_frame, to_native};
+use crate::steps::evaluate::{TruthKind, add_orders, compared_pixels, target_frame, to_native};
 use crate::steps::model::Model;
 
 /// Where predictions come from.
@@ -32,6 +33,8 @@ pub struct EvalParams {
     pub n_images_max: usize,
     /// Images that go through the network together.
     pub batch: usize,
+    /// Point pairs drawn per image for errors of order; 0 = no errors without a unit at all.
+    pub n_point_pairs: usize,
 }
 
 /// One predicted image.
@@ -45,6 +48,10 @@ pub struct EvaluatedImage<'a> {
     pub sample: &'a Sample,
     /// `[H, W]` at network size, metres, CPU.
     pub depth: &'a Tensor,
+    /// Its errors; `None` where no pixel counts.
+    pub errors: Option<DepthErrors>,
+    /// Pixels that count.
+    pub n_pixels: usize,
 }
 
 /// The result.
@@ -105,6 +112,7 @@ pub fn evaluate(
     let numbers = spread(shards.len(), params.n_images_max);
     let (n_images, size) = (numbers.len(), shards.size());
     let mut mean = MeanErrors::default();
+    let mut relative = (params.n_point_pairs > 0).then(RelativeErrors::default);
     let mut number = 0;
     for chunk in numbers.chunks(params.batch.max(1)) {
         if stop.load(Ordering::Relaxed) {
@@ -121,8 +129,15 @@ pub fn evaluate(
                 TruthKind::Network => depth.shallow_clone(),
             };
             let pixels = compared_pixels(sample, &values(&compared), size, kind);
-            mean.add(image_errors(&pixels, sample.native_size, &params.protocol));
-            on_image(&EvaluatedImage { number, n_images, sample, depth: &depth })
+            let errors = image_errors(&pixels, sample.native_size, &params.protocol);
+            mean.add(errors);
+            let counted = counted_pixels(&pixels, sample.native_size, &params.protocol);
+            if let Some(relative) = &mut relative {
+                relative.add_image(&counted);
+                add_orders(relative, sample, &values(&depth), size, params.n_point_pairs);
+            }
+            let n_pixels = counted.len();
+            on_image(&EvaluatedImage { number, n_images, sample, depth: &depth, errors, n_pixels })
                 .map_err(EvalError::Store)?;
             number += 1;
         }
@@ -143,7 +158,8 @@ pub fn evaluate(
         scaling: protocol.scaling.name().to_owned(),
         images: mean.n_images(),
     };
-    Ok(Evaluated { file: EvalFile::new(errors, header), n_left_out: mean.n_left_out() })
+    let file = EvalFile::new(errors, header).with_relative(relative.as_ref());
+    Ok(Evaluated { file, n_left_out: mean.n_left_out() })
 }
 
 /// The values of a map, row by row.

@@ -8,12 +8,13 @@ use suw_shared::shard::ShardError;
 use crate::batch::{HostBatch, collate};
 use crate::example::{ExampleParams, example_from_sample};
 use crate::plan::TrainPlan;
-use crate::sampler::Sampler;
+use crate::sampler::{Sampler, Share, Shown};
 use crate::shard_list::ShardList;
 
 /// The order in which a plan reads its samples.
 pub fn sampler_of(plan: &TrainPlan, shards: &ShardList) -> Sampler {
-    Sampler::new(plan.seed.derive("sampler", ""), shards.len(), plan.batch)
+    let shares = shards.lens().zip(&plan.ratio).map(|(n, ratio)| Share::of_ratio(n, *ratio));
+    Sampler::new(plan.seed.derive("sampler", ""), shares.collect(), plan.batch)
 }
 
 /// Makes the batch of a step; every draw depends on seed, epoch and sample only.
@@ -26,27 +27,26 @@ pub fn batch_maker(
     move |step| {
         let position = sampler.position_of(step);
         let order = sampler.permutation(position.epoch);
-        let indices = sampler.batch_of(&order, position.batch);
-        read_batch(
-            &shards,
-            indices,
-            seed.derive_number("epoch", u64::from(position.epoch)),
-            &params,
-        )
+        let shown = sampler.batch_of(&order, position.batch);
+        read_batch(&shards, shown, seed.derive_number("epoch", u64::from(position.epoch)), &params)
     }
 }
 
 fn read_batch(
     shards: &ShardList,
-    indices: &[usize],
+    shown: &[Shown],
     seed: Seed,
     params: &ExampleParams,
 ) -> Result<HostBatch, ShardError> {
-    let examples = indices
+    let examples = shown
         .iter()
-        .map(|&index| {
-            let sample = shards.read(index)?;
+        .map(|shown| {
+            let sample = shards.read(shown.index)?;
             let seed = seed.derive("sample", sample.key.as_str());
+            let seed = match shown.pass {
+                0 => seed,
+                pass => seed.derive_number("pass", pass as u64),
+            };
             Ok(example_from_sample(&sample, shards.size(), params, seed))
         })
         .collect::<Result<Vec<_>, ShardError>>()?;

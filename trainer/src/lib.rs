@@ -3,6 +3,7 @@
 // floor 1: arithmetic
 pub mod augment;
 pub mod batch;
+pub mod color_map;
 pub mod crc32c;
 pub mod depth_bins;
 pub mod dims;
@@ -17,8 +18,11 @@ pub mod sampler;
 // floor 2: doors
 pub mod checkpoint;
 pub mod device;
+pub mod eval_csv;
 pub mod eval_file;
+pub mod initial_weights;
 pub mod picture_file;
+pub mod picture_list;
 pub mod reference_case;
 pub mod run_log;
 pub mod shard_list;
@@ -40,5 +44,6 @@ pub mod validation;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod config_check;
 pub mod config_plan;
 pub mod console;

@@ -1,7 +1,6 @@
 //! Floor 2: depth maps to files: a color PNG, KITTI's 16-bit PNG (metres times 256), and NumPy's .npy.
 //!
-//! Colors run over the logarithm of depth, near bright and far dark. The nine supporting points are those of matplotlib's
-//! "magma" at equal distances (by Nathaniel J. Smith and Stefan van der Walt, released under CC0); between them it is linear.
+//! Colors run over the logarithm of depth, near bright and far dark.
 
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,8 @@ use image::{ImageBuffer, ImageFormat, Luma, Rgb};
 use suw_shared::atomic_file;
 use suw_shared::image_size::ImageSize;
 use suw_shared::rgb_image::RgbImage;
+
+use crate::color_map::ColorMap;
 
 /// A picture that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +33,6 @@ pub enum PictureError {
     },
 }
 
-/// Dark to bright.
-const MAGMA: [[f32; 3]; 9] = [
-    [0.0, 0.0, 4.0],
-    [28.0, 16.0, 68.0],
-    [81.0, 18.0, 124.0],
-    [130.0, 37.0, 129.0],
-    [183.0, 55.0, 121.0],
-    [229.0, 80.0, 100.0],
-    [252.0, 137.0, 97.0],
-    [254.0, 194.0, 135.0],
-    [252.0, 253.0, 191.0],
-];
-
 /// Depths at the two ends of the color scale, metres.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColorRange {
@@ -54,27 +42,35 @@ pub struct ColorRange {
     pub far_m: f32,
 }
 
+impl ColorRange {
+    /// Nearly all of a map: its 2nd to its 98th percentile; 1 to 80 where nothing is measured.
+    pub fn of(depth_m: &[f32]) -> Self {
+        let mut measured: Vec<f32> = depth_m.iter().copied().filter(|d| *d > 0.0).collect();
+        measured.sort_by(f32::total_cmp);
+        let at = |percent: usize| measured.get(measured.len().saturating_sub(1) * percent / 100);
+        match (at(2), at(98)) {
+            // A map of one depth still needs two ends.
+            (Some(&near_m), Some(&far_m)) => Self { near_m, far_m: far_m.max(near_m * 1.01) },
+            _ => Self { near_m: 1.0, far_m: 80.0 },
+        }
+    }
+}
+
 /// A depth map in colors; 0 (not measured) is mid gray.
 ///
 /// # Shapes
 /// - `depth_m`: `[H, W]`
-pub fn depth_colors(depth_m: &[f32], size: ImageSize, range: ColorRange) -> RgbImage {
+pub fn depth_colors(
+    depth_m: &[f32],
+    size: ImageSize,
+    range: ColorRange,
+    map: ColorMap,
+) -> RgbImage {
     let span = (range.far_m / range.near_m).ln();
     let data = depth_m.iter().flat_map(|&depth| {
-        if depth > 0.0 { magma(1.0 - (depth / range.near_m).ln() / span) } else { [96; 3] }
+        if depth > 0.0 { map.color(1.0 - (depth / range.near_m).ln() / span) } else { [96; 3] }
     });
     RgbImage::new(size, data.collect())
-}
-
-/// The color at a place from 0 (dark) to 1 (bright); places outside go to the ends.
-fn magma(place: f32) -> [u8; 3] {
-    let place = place.clamp(0.0, 1.0) * (MAGMA.len() - 1) as f32;
-    let index = (place as usize).min(MAGMA.len() - 2);
-    let share = place - index as f32;
-    std::array::from_fn(|channel| {
-        let (from, to) = (MAGMA[index][channel], MAGMA[index + 1][channel]);
-        (from + share * (to - from)).round() as u8
-    })
 }
 
 /// The bytes of a PNG file.
@@ -140,6 +136,31 @@ pub fn read_rgb(path: &Path) -> Result<RgbImage, PictureError> {
     Ok(RgbImage::new(ImageSize::new(rgb.width(), rgb.height()), rgb.into_raw()))
 }
 
+/// Reads a PNG of 8-bit class numbers of a picture of `size`.
+pub fn read_classes(path: &Path, size: ImageSize) -> Result<Vec<u8>, PictureError> {
+    let failed = |message: String| PictureError::Decode { path: path.to_owned(), message };
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let map = image::load_from_memory(&bytes).map_err(|error| failed(error.to_string()))?;
+    let got = ImageSize::new(map.width(), map.height());
+    if got != size {
+        return Err(failed(format!("expected a map of {size} as its picture, got {got}")));
+    }
+    match map {
+        image::DynamicImage::ImageLuma8(map) => Ok(map.into_raw()),
+        other => Err(failed(format!("expected 8-bit gray, got {:?}", other.color()))),
+    }
+}
+
+/// Two pictures of one size beside each other.
+pub fn beside(left: &RgbImage, right: &RgbImage) -> RgbImage {
+    let size = left.size();
+    assert_eq!(size, right.size(), "invariant: pictures beside each other have one size");
+    let row = 3 * size.width as usize;
+    let rows = left.data().chunks_exact(row).zip(right.data().chunks_exact(row));
+    let data = rows.flat_map(|(left, right)| left.iter().chain(right).copied()).collect();
+    RgbImage::new(ImageSize::new(2 * size.width, size.height), data)
+}
+
 fn encode(write: impl FnOnce(&mut Cursor<Vec<u8>>) -> image::ImageResult<()>) -> Vec<u8> {
     let mut out = Cursor::new(Vec::new());
     write(&mut out).expect("invariant: encoding into memory cannot fail");
@@ -162,12 +183,30 @@ mod tests {
     #[test]
     fn colors_run_from_bright_near_to_dark_far() {
         let range = ColorRange { near_m: 1.0, far_m: 100.0 };
-        let picture = depth_colors(&[1.0, 10.0, 100.0], SIZE, range);
+        let picture = depth_colors(&[1.0, 10.0, 100.0], SIZE, range, ColorMap::Magma);
         assert_eq!(picture.pixel(0, 0), [252, 253, 191]);
-        assert_eq!(picture.pixel(0, 1), [183, 55, 121]);
+        assert_eq!(picture.pixel(0, 1), [182, 55, 121]);
         assert_eq!(picture.pixel(0, 2), [0, 0, 4]);
         let decoded = image::load_from_memory(&png_of_rgb(&picture)).unwrap().into_rgb8();
         assert_eq!(decoded.into_raw(), picture.data());
+    }
+
+    #[test]
+    fn a_range_leaves_out_two_percent_at_both_ends() {
+        let depths: Vec<f32> = (0..=101).rev().map(|depth| depth as f32).collect();
+        assert_eq!(ColorRange::of(&depths), ColorRange { near_m: 3.0, far_m: 99.0 });
+        assert_eq!(ColorRange::of(&[0.0]), ColorRange { near_m: 1.0, far_m: 80.0 });
+        let flat = ColorRange::of(&[5.0, 5.0]);
+        assert!(flat.near_m == 5.0 && flat.far_m > 5.0);
+    }
+
+    #[test]
+    fn pictures_stand_beside_each_other_row_by_row() {
+        let size = ImageSize::new(1, 2);
+        let picture = |from: u8| RgbImage::new(size, (from..from + 6).collect());
+        let both = beside(&picture(0), &picture(10));
+        assert_eq!(both.size(), ImageSize::new(2, 2));
+        assert_eq!(both.data(), [0, 1, 2, 10, 11, 12, 3, 4, 5, 13, 14, 15]);
     }
 
     #[test]

@@ -7,12 +7,11 @@ use tch::Device;
 
 use crate::eval_loop::EvalParams;
 use crate::example::ExampleParams;
-use crate::losses::total::LossConfig;
 use crate::optim::adam::AdamConfig;
 use crate::optim::schedule::StepSchedule;
 use crate::prefetch::PrefetchParams;
 use crate::steps::model::ModelSpec;
-use crate::steps::train::CameraMotion;
+use crate::steps::train::{CameraMotion, StepLosses};
 
 /// Reader threads at most: more only wait for the shard library's lock.
 pub const READERS_MAX: usize = 64;
@@ -37,11 +36,13 @@ pub struct TrainPlan {
     /// The networks.
     pub model: ModelSpec,
     /// The losses; lambda_u as it is after the first epoch.
-    pub losses: LossConfig,
+    pub losses: StepLosses,
     /// Where camera motion comes from.
     pub camera: CameraMotion,
     /// How samples become examples.
     pub examples: ExampleParams,
+    /// How often each training set is shown per epoch, in multiples of its size; one number per set.
+    pub ratio: Vec<f64>,
     /// Images per update.
     pub batch: usize,
     /// Passes over the data.

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use suw_shared::class::SemanticClass;
 use suw_shared::image_size::ImageSize;
 use suw_shared::rgb_image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
+use crate::color_map::ColorMap;
 use crate::eval_loop::values;
 use crate::picture_file::{
-    self, ColorRange, PictureError, depth_colors, npy_of_depth, png_of_depth, png_of_rgb,
+    self, ColorRange, PictureError, beside, depth_colors, npy_of_depth, png_of_depth, png_of_rgb,
 };
 use crate::steps::model::Model;
 
@@ -17,7 +19,7 @@ use crate::steps::model::Model;
 pub enum Fit {
     /// Resized to the size the network was trained at.
     Resize(ImageSize),
-    /// As it is, its right and lower edge repeated up to a multiple of 4.
+    /// As it is, its right and lower edge repeated up to what the network needs.
     Pad,
 }
 
@@ -30,6 +32,15 @@ pub enum Numbers {
     Npy,
 }
 
+/// Whether the picture and its depth are also written beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Depth alone.
+    Off,
+    /// `<stem>-side.png` besides.
+    On,
+}
+
 /// What is written where.
 #[derive(Clone, Debug)]
 pub struct PredictParams {
@@ -39,12 +50,18 @@ pub struct PredictParams {
     pub fit: Fit,
     /// Whether depth is stored as numbers too.
     pub numbers: Numbers,
-    /// Ends of the color scale.
-    pub range: ColorRange,
+    /// Ends of the color scale; `None` takes those of each picture.
+    pub range: Option<ColorRange>,
+    /// Colors.
+    pub colors: ColorMap,
+    /// Whether the picture and its depth are also written beside each other.
+    pub beside: Beside,
+    /// Folder of semantic maps, `<stem>.png` of Cityscapes train ids at the picture's size; the depth of their sky is 0.
+    pub sky: Option<PathBuf>,
 }
 
-/// Predicts one picture and writes `<stem>-color.png`, `<stem>-depth.png` and, if wanted, `<stem>.npy`, all at its own size;
-/// says what was written.
+/// Predicts one picture and writes `<stem>-color.png`, `<stem>-depth.png` and, if wanted, `<stem>-side.png` and `<stem>.npy`,
+/// all at its own size; says what was written.
 pub fn predict_file(
     model: &Model,
     path: &Path,
@@ -52,12 +69,25 @@ pub fn predict_file(
 ) -> Result<Vec<PathBuf>, PictureError> {
     let picture = picture_file::read_rgb(path)?;
     let size = picture.size();
-    let depth = values(&predict_picture(model, &picture, params.fit));
+    let mut depth = values(&predict_picture(model, &picture, params.fit));
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    if let Some(folder) = &params.sky {
+        let classes = picture_file::read_classes(&folder.join(format!("{stem}.png")), size)?;
+        for (depth, class) in depth.iter_mut().zip(classes) {
+            if class == SemanticClass::Sky.id() {
+                *depth = 0.0;
+            }
+        }
+    }
+    let range = params.range.unwrap_or_else(|| ColorRange::of(&depth));
+    let colors = depth_colors(&depth, size, range, params.colors);
     let mut files = vec![
-        (format!("{stem}-color.png"), png_of_rgb(&depth_colors(&depth, size, params.range))),
+        (format!("{stem}-color.png"), png_of_rgb(&colors)),
         (format!("{stem}-depth.png"), png_of_depth(&depth, size)),
     ];
+    if params.beside == Beside::On {
+        files.push((format!("{stem}-side.png"), png_of_rgb(&beside(&picture, &colors))));
+    }
     if params.numbers == Numbers::Npy {
         files.push((format!("{stem}.npy"), npy_of_depth(&depth, size)));
     }
@@ -76,7 +106,7 @@ pub fn predict_file(
 /// - returns: `[H, W]`
 ///
 /// # Units
-/// Metres; not clamped.
+/// Metres, or a unit of its own (see [`Model::predict`]); not clamped.
 pub fn predict_picture(model: &Model, picture: &RgbImage, fit: Fit) -> Tensor {
     let size = picture.size();
     let (h, w) = (i64::from(size.height), i64::from(size.width));
@@ -94,7 +124,8 @@ pub fn predict_picture(model: &Model, picture: &RgbImage, fit: Fit) -> Tensor {
             model.predict(&resized).upsample_bilinear2d([h, w], false, None, None)
         }
         Fit::Pad => {
-            let missing = |length: i64| (4 - length % 4) % 4;
+            let multiple = i64::from(model.multiple);
+            let missing = |length: i64| (multiple - length % multiple) % multiple;
             let padded = image.replication_pad2d([0, missing(w), 0, missing(h)]);
             model.predict(&padded).narrow(2, 0, h).narrow(3, 0, w)
         }

@@ -81,6 +81,11 @@ impl ShardList {
         self.starts[self.starts.len() - 1]
     }
 
+    /// Samples of each set.
+    pub fn lens(&self) -> impl Iterator<Item = usize> {
+        self.sets.iter().map(ShardSet::len)
+    }
+
     /// Network size of all sets.
     pub fn size(&self) -> ImageSize {
         self.sets[0].header().size

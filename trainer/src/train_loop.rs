@@ -17,6 +17,7 @@ use suw_shared::shard::ShardError;
 use crate::checkpoint::{self, BestSoFar, Checkpoint, CheckpointError};
 use crate::eval_loop::{EvalError, Evaluated};
 use crate::feed::{batch_maker, sampler_of};
+use crate::initial_weights::{InitReport, InitialWeights, InitialWeightsError};
 use crate::optim::adam::{Adam, AdamStateError};
 use crate::optim::schedule::ramp;
 use crate::plan::{TrainPlan, steps_in_total};
@@ -42,6 +43,8 @@ pub struct TrainData {
 /// What a caller may want to show.
 #[derive(Debug)]
 pub enum TrainEvent<'a> {
+    /// After weights from elsewhere were put in place.
+    Initialized(&'a InitReport),
     /// Before the first update.
     Begun {
         /// Updates made by an earlier part of the run.
@@ -93,6 +96,8 @@ pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
+    Initial(#[from] InitialWeightsError),
+    #[error(transparent)]
     Log(#[from] RunLogError),
     #[error(transparent)]
     Events(#[from] EventFileError),
@@ -106,6 +111,17 @@ pub enum TrainError {
     NotFinite { step: u64, source: NotFinite, path: PathBuf },
 }
 
+/// Where a run begins.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// Fresh weights from the seed.
+    Fresh,
+    /// Those, replaced by weights from elsewhere as far as they fit.
+    From(&'a InitialWeights),
+    /// Where an earlier part of the same plan ended.
+    Resume(&'a Checkpoint),
+}
+
 /// Everything that changes while a run goes on.
 struct Progress {
     model: Model,
@@ -115,19 +131,19 @@ struct Progress {
     saved_at: Option<u64>,
 }
 
-/// Runs a plan from the start, or on from a checkpoint of the same plan.
+/// Runs a plan.
 pub fn train(
     plan: &TrainPlan,
     data: &TrainData,
-    resume: Option<&Checkpoint>,
+    start: Start,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(TrainEvent),
 ) -> Result<Ended, TrainError> {
-    prepare_run_dir(plan)?;
     if plan.n_threads > 0 {
         tch::set_num_threads(i32::try_from(plan.n_threads).unwrap_or(i32::MAX));
     }
-    let mut progress = begin(plan, resume)?;
+    let mut progress = begin(plan, start, observe)?;
+    prepare_run_dir(plan)?;
     let sampler = sampler_of(plan, &data.train);
     let per_epoch = sampler.batches_per_epoch();
     let n_steps = steps_in_total(plan, per_epoch);
@@ -139,7 +155,7 @@ pub fn train(
     let n_parameters = progress.model.n_parameters();
     observe(TrainEvent::Begun { step: progress.step, n_steps, per_epoch, n_parameters });
 
-    let make = batch_maker(plan, Arc::clone(&data.train), sampler);
+    let make = batch_maker(plan, Arc::clone(&data.train), sampler.clone());
     let mut batches = prefetch(plan.prefetch, progress.step..n_steps.max(progress.step), make);
     let mut since = Instant::now();
     let mut n_samples = 0;
@@ -208,14 +224,21 @@ fn prepare_run_dir(plan: &TrainPlan) -> Result<(), TrainError> {
 }
 
 /// Fresh weights from the seed, or those of the checkpoint.
-fn begin(plan: &TrainPlan, resume: Option<&Checkpoint>) -> Result<Progress, TrainError> {
+fn begin(
+    plan: &TrainPlan,
+    start: Start,
+    observe: &mut dyn FnMut(TrainEvent),
+) -> Result<Progress, TrainError> {
     // libtorch's generator is used for nothing else, so resuming needs no state of it.
     tch::manual_seed(plan.seed.derive("weights", "").0 as i64);
     let model = Model::new(&plan.model, plan.device);
     let trainable = Adam::named_trainable(model.variables());
     let mut optimizer = Adam::new(trainable, plan.adam);
     let (mut step, mut best, mut saved_at) = (0, None, None);
-    if let Some(checkpoint) = resume {
+    if let Start::From(weights) = start {
+        observe(TrainEvent::Initialized(&weights.load_into(&model.named())?));
+    }
+    if let Start::Resume(checkpoint) = start {
         model.load(checkpoint)?;
         optimizer.load_state(&checkpoint.optimizer()?).map_err(|source| TrainError::Optimizer {
             path: checkpoint.folder().to_owned(),
@@ -232,10 +255,7 @@ fn begin(plan: &TrainPlan, resume: Option<&Checkpoint>) -> Result<Progress, Trai
 }
 
 fn step_params(plan: &TrainPlan, step: u64, per_epoch: u64) -> StepParams {
-    let mut losses = plan.losses;
-    if let Some(unsupervised) = &mut losses.unsupervised {
-        unsupervised.weight *= ramp(step, per_epoch);
-    }
+    let losses = plan.losses.with_weight_u_times(ramp(step, per_epoch));
     StepParams { losses, camera: plan.camera, clip_norm: plan.clip_norm }
 }
 

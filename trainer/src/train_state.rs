@@ -8,7 +8,7 @@ use crate::checkpoint::{BestSoFar, CheckpointState};
 use crate::plan::TrainPlan;
 use crate::sampler::Position;
 use crate::shard_list::ShardList;
-use crate::steps::model::{ENCODER_DECODER, network_options, pose_options};
+use crate::steps::model::{network_options, pose_options};
 
 /// A moment of a run.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ pub fn state_of(parts: &StateParts) -> Result<CheckpointState, ShardError> {
         format,
         version,
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
-        network: ENCODER_DECODER.to_owned(),
+        network: plan.model.network.name().to_owned(),
         alpha: plan.model.bins.alpha(),
         beta: plan.model.bins.beta(),
         bins: plan.model.bins.n_bins(),

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use suw_shared::rgb_image::RgbImage;
+
 use crate::depth_bins::DepthBins;
 use crate::eval_loop::{
     EvalError, EvalParams, Evaluated, EvaluatedImage, Predictor, evaluate, values,
 };
-use crate::metrics::depth::DepthErrors;
+use crate::metrics::depth::{DepthErrors, median};
 use crate::picture_file::{self, ColorRange, PictureError};
 use crate::shard_list::ShardList;
 use crate::steps::model::Model;
@@ -25,7 +27,7 @@ pub struct ValidationRun<'a> {
     pub params: &'a EvalParams,
     /// How many pictures.
     pub n_pictures: usize,
-    /// Ends of the color scale.
+    /// Ends of the color scale of metric depth.
     pub bins: DepthBins,
 }
 
@@ -52,7 +54,12 @@ pub fn validate(
     let mut pictures = Vec::new();
     let result = evaluate(Predictor::Network(model), shards, run.params, stop, |image| {
         if is_shown(image, run.n_pictures) {
-            pictures.push((image.sample.key.to_string(), picture_of(image, shards, run.bins)));
+            let picture = if model.is_metric() {
+                picture_of(image, shards, run.bins)
+            } else {
+                relative_picture_of(image, shards)
+            };
+            pictures.push((image.sample.key.to_string(), picture));
         }
         Ok(())
     })?;
@@ -82,11 +89,25 @@ fn is_shown(image: &EvaluatedImage, n: usize) -> bool {
     n > 0 && (image.number == 0 || share(image.number) != share(image.number - 1))
 }
 
-fn picture_of(
-    image: &EvaluatedImage,
-    shards: &ShardList,
-    bins: DepthBins,
-) -> suw_shared::rgb_image::RgbImage {
+/// Depth without a unit, brought to the median of what is measured; colors over what the picture holds.
+fn relative_picture_of(image: &EvaluatedImage, shards: &ShardList) -> RgbImage {
+    let mut depth = values(image.depth);
+    let truth = image.sample.depth.as_deref().unwrap_or_default();
+    let measured = || depth.iter().zip(truth).filter(|(_, truth)| **truth > 0.0);
+    let predicted = median(measured().map(|(depth, _)| f64::from(*depth)).collect());
+    let expected = median(measured().map(|(_, truth)| f64::from(*truth)).collect());
+    let range = match (predicted, expected) {
+        (Some(predicted), Some(expected)) => {
+            let scale = (expected / predicted) as f32;
+            depth.iter_mut().for_each(|depth| *depth *= scale);
+            ColorRange::of(truth)
+        }
+        _ => ColorRange::of(&depth),
+    };
+    comparison(image.sample, &depth, shards.size(), range)
+}
+
+fn picture_of(image: &EvaluatedImage, shards: &ShardList, bins: DepthBins) -> RgbImage {
     let range = ColorRange { near_m: bins.alpha() as f32, far_m: bins.beta() as f32 };
     comparison(image.sample, &values(image.depth), shards.size(), range)
 }

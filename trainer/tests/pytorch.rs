@@ -11,6 +11,7 @@ use std::path::Path;
 
 use suw_trainer::networks::blocks::{Mode, Residual};
 use suw_trainer::networks::encoder_decoder::{EncoderDecoder, EncoderDecoderConfig, LogitsNorm};
+use suw_trainer::networks::hourglass::{Hourglass, HourglassConfig, Pooling, UpWidths, Upsampling};
 use suw_trainer::networks::pose::{PoseConfig, PoseNetwork};
 use suw_trainer::optim::adam::{Adam, AdamConfig};
 use tch::nn::VarStore;
@@ -159,6 +160,57 @@ fn its_switches_equal_pytorch() {
     let image = (fill("images", &[2, 3, 32, 64]) * 2.0).narrow(0, 0, 1);
     let logits = no_grad(|| network.forward(&image, Mode::Eval));
     check_close(&logits, &expected["variant.logits"], TOLERANCE);
+}
+
+#[test]
+fn the_hourglass_equals_pytorch() {
+    let expected = fixture("hourglass.safetensors");
+    let mut vs = VarStore::new(Device::Cpu);
+    let network = Hourglass::new(&vs.root(), &HourglassConfig::default());
+    fill_all(&mut vs);
+    let images = fill("images", &[2, 3, 32, 48]) * 2.0;
+    let target = fill("target", &[2, 1, 32, 48]);
+    let eval = no_grad(|| network.forward(&images, Mode::Eval));
+    check_close(&eval, &expected["eval.log_depth"], TOLERANCE);
+    vs.float();
+    let float32 = no_grad(|| network.forward(&images.to_kind(Kind::Float), Mode::Eval));
+    check_close(&float32.to_kind(Kind::Double), &expected["eval.log_depth"], 1e-4);
+    fill_all(&mut vs);
+
+    let log_depth = network.forward(&images, Mode::Train);
+    check_close(&log_depth, &expected["train.log_depth"], TOLERANCE);
+    (&log_depth - &target).square().mean(None).backward();
+    let mut gradients = gradients(&vs);
+    for name in ["stem.1.weight", "body.inner.inner.inner.down.2.branch1.0.weight", "head.weight"] {
+        let rows = gradients[name].slice(0, None, 8, 1);
+        check_close(&rows, &expected[&format!("train.gradient.{name}")], TOLERANCE);
+    }
+    gradients.retain(|name, _| name.ends_with("weight"));
+    check_norms(gradients, &expected["train.gradient_norms"]);
+    check_norms(running(&vs, ""), &expected["train.running_norms"]);
+}
+
+#[test]
+fn the_switches_of_the_hourglass_equal_pytorch() {
+    let expected = fixture("hourglass.safetensors");
+    let image = (fill("images", &[2, 3, 32, 48]) * 2.0).narrow(0, 0, 1);
+    let table = HourglassConfig::default();
+    let public = HourglassConfig {
+        pooling: Pooling::MaxOutside,
+        upsampling: Upsampling::Nearest,
+        up_widths: UpWidths::Swapped,
+        ..table
+    };
+    let corners =
+        HourglassConfig { pooling: Pooling::Max, upsampling: Upsampling::BilinearCorners, ..table };
+    let small_stem = HourglassConfig { stem_kernel: 3, ..table };
+    for (name, config) in [("public", public), ("corners", corners), ("small_stem", small_stem)] {
+        let mut vs = VarStore::new(Device::Cpu);
+        let network = Hourglass::new(&vs.root(), &config);
+        fill_all(&mut vs);
+        let log_depth = no_grad(|| network.forward(&image, Mode::Eval));
+        check_close(&log_depth, &expected[&format!("{name}.log_depth")], TOLERANCE);
+    }
 }
 
 #[test]

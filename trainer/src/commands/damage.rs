@@ -45,6 +45,7 @@ impl IntoFailure for TrainError {
         match self {
             Self::Shard(error) => Failure::integrity(error.to_string()).into(),
             Self::Checkpoint(error) => error.into_failure(),
+            Self::Initial(error) => Failure::usage(error.to_string()).into(),
             other => other.into(),
         }
     }

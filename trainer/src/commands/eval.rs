@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context;
 use clap::{ArgGroup, Args};
 use suw_shared::exit::{Exit, Failure};
 
@@ -11,6 +12,7 @@ use crate::commands::train::stop_on_signals;
 use crate::config_plan::{EVAL_BATCH, open_shards};
 use crate::console::{Console, Verbosity};
 use crate::device::DeviceChoice;
+use crate::eval_csv::EvalCsv;
 use crate::eval_loop::{EvalParams, Evaluated, EvaluatedImage, Predictor, evaluate, values};
 use crate::median_depth::median_depth;
 use crate::metrics::depth::{Crop, DEPTH_M_MIN, DepthErrors, DepthProtocol, Scaling};
@@ -18,12 +20,17 @@ use crate::picture_file::{npy_of_depth, write};
 use crate::steps::evaluate::to_native;
 use crate::steps::model::Model;
 
+/// Point pairs drawn per image with `--sdr`.
+const POINT_PAIRS: usize = 1000;
+
 /// Arguments of `eval`.
 #[derive(Args)]
 #[command(group(ArgGroup::new("predictor").required(true)))]
 #[command(after_help = "Examples:
   suw-trainer eval --checkpoint runs/demo/best --shards shards/demo-test --crop none
   suw-trainer eval --baseline shards/demo-train --shards shards/demo-test --crop none
+
+  suw-trainer eval --checkpoint runs/mm-suw/best --shards megadepth/shards/test --crop none --cap 1e6 --median-scale --sdr
 
 Ground truth is taken at native size where the shards hold it (/gt), else from /depth at network size; the first line says
 which. Only results with the same first line can be compared.")]
@@ -49,6 +56,13 @@ pub struct EvalArgs {
     /// Write every prediction to `DIR/<key>.npy`, float32 metres at native size of the window.
     #[arg(long, value_name = "DIR")]
     pub predictions: Option<PathBuf>,
+    /// Write one line of errors per image: key, pixels, the nine errors.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Errors without a unit too, as for MegaDepth: si-RMSE, the share of 1000 drawn point pairs per image whose order is
+    /// not the measured one (SDR), and the share of stored pixel pairs that are predicted the wrong way round.
+    #[arg(long)]
+    pub sdr: bool,
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "auto")]
     pub device: String,
@@ -89,11 +103,14 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
         },
         n_images_max: 0,
         batch: EVAL_BATCH,
+        n_point_pairs: if args.sdr { POINT_PAIRS } else { 0 },
     };
     let stop = stop_on_signals()?;
     let mut console = Console::new(args.verbosity, "image", 0, shards.len() as u64);
+    let mut csv = EvalCsv::default();
     let result = evaluate(predictor, &shards, &params, &stop, |image| {
         console.advance(image.number as u64 + 1, String::new);
+        csv.add(image.sample.key.as_str(), image.n_pixels, image.errors);
         match &args.predictions {
             Some(folder) => store(folder, image),
             None => Ok(()),
@@ -101,6 +118,12 @@ pub fn run(args: &EvalArgs) -> anyhow::Result<Exit> {
     });
     console.finish();
     let result = result.map_err(as_failure)?;
+    if let Some(path) = &args.csv {
+        csv.write(path).with_context(|| format!("cannot write {path:?}"))?;
+    }
+    if !args.median_scale && matches!(predictor, Predictor::Network(model) if !model.is_metric()) {
+        console.say("depth of this network has no unit: pass --median-scale to compare it");
+    }
     if args.json {
         console.say(&result.file.header.line());
         print!("{}", result.file.json());
@@ -151,5 +174,17 @@ fn print_table(result: &Evaluated, predictor: Predictor) {
     }
     for (name, value) in DepthErrors::NAMES.iter().zip(result.file.errors().to_array()) {
         println!("{name:<9}{value:>10.4}");
+    }
+    let Some(relative) = &result.file.relative else { return };
+    let lines = [
+        ("si_rmse", relative.si_rmse, String::new()),
+        ("sdr=", relative.sdr_equal, String::new()),
+        ("sdr!=", relative.sdr_unequal, String::new()),
+        ("sdr", relative.sdr, format!("  {} point pairs", relative.point_pairs)),
+        ("stored", relative.stored_wrong, format!("  {} stored pairs", relative.stored_pairs)),
+    ];
+    for (name, value, note) in lines {
+        let value = value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+        println!("{name:<9}{value:>10}{note}");
     }
 }

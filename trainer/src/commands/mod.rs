@@ -4,5 +4,6 @@ pub mod conformance;
 pub mod damage;
 pub mod doctor;
 pub mod eval;
+pub mod export;
 pub mod predict;
 pub mod train;

@@ -9,22 +9,25 @@ use suw_shared::exit::{Exit, Failure};
 use suw_shared::image_size::ImageSize;
 
 use crate::checkpoint::{self, CheckpointState};
+use crate::color_map::ColorMap;
 use crate::commands::damage::as_failure;
 use crate::commands::eval::device_of;
 use crate::commands::train::stop_on_signals;
 use crate::console::{Console, Verbosity};
 use crate::picture_file::ColorRange;
-use crate::predict_loop::{Fit, Numbers, PredictParams, predict_file};
+use crate::picture_list::pictures_of;
+use crate::predict_loop::{Beside, Fit, Numbers, PredictParams, predict_file};
 use crate::steps::model::Model;
 
 /// Arguments of `predict`.
 #[derive(Args)]
-#[command(
-    after_help = "Example: suw-trainer predict --checkpoint runs/demo/best --out depth --npy street.png
+#[command(after_help = "Examples:
+  suw-trainer predict --checkpoint runs/demo/best --out depth --npy street.png
+  suw-trainer predict --checkpoint runs/demo/best --out depth --side-by-side --sky --semantic masks/drive/semantic frames/
 
 Writes <stem>-color.png (near bright, far dark), <stem>-depth.png (KITTI: 16 bit, metres times 256) and with --npy
-<stem>.npy (float32 metres, not clamped), all at the size of the picture."
-)]
+<stem>.npy (float32 metres, not clamped), all at the size of the picture. Depth of the hourglass has no unit: its colors
+run over what each picture holds, and its numbers can be compared inside one picture only.")]
 pub struct PredictArgs {
     /// Checkpoint folder.
     #[arg(long, value_name = "DIR")]
@@ -38,13 +41,26 @@ pub struct PredictArgs {
     /// Write `<stem>.npy` too.
     #[arg(long)]
     pub npy: bool,
+    /// Colors of depth, near bright and far dark.
+    #[arg(long, value_enum, default_value = "magma")]
+    pub colormap: ColormapWord,
+    /// Write `<stem>-side.png` too: the picture and its colored depth.
+    #[arg(long)]
+    pub side_by_side: bool,
+    /// Give sky no depth (0, gray in colors), as the semantic maps say.
+    #[arg(long, requires = "semantic")]
+    pub sky: bool,
+    /// Folder of semantic maps for `--sky`: `<stem>.png`, 8-bit Cityscapes train ids at the size of the picture, as
+    /// `ROOT/<scene>/semantic` of a mask store.
+    #[arg(long, value_name = "DIR", requires = "sky")]
+    pub semantic: Option<PathBuf>,
     /// `auto`, `cpu` or `cuda:N`.
     #[arg(long, default_value = "auto")]
     pub device: String,
     #[command(flatten)]
     #[allow(missing_docs)] // documented where it is defined
     pub verbosity: Verbosity,
-    /// PNG or JPEG pictures.
+    /// PNG or JPEG pictures, folders of them, or patterns with * and ? in the file name.
     #[arg(required = true, value_name = "IMAGE")]
     pub images: Vec<PathBuf>,
 }
@@ -56,19 +72,23 @@ pub enum FitWord {
     Auto,
     /// Resize to the size the network was trained at.
     Resize,
-    /// Keep the scale; repeat the right and lower edge up to a multiple of 4.
+    /// Keep the scale; repeat the right and lower edge up to what the network needs.
     Pad,
+}
+
+/// Color maps.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)] // the names of matplotlib
+pub enum ColormapWord {
+    Magma,
+    Plasma,
+    Inferno,
 }
 
 /// Predicts and says what was written.
 pub fn run(args: &PredictArgs) -> anyhow::Result<Exit> {
-    if let Some(missing) = args.images.iter().find(|path| !path.is_file()) {
-        return Err(Failure::usage(format!(
-            "cannot read picture {missing:?}: expected a file, got none"
-        ))
-        .into());
-    }
-    let mut stems: Vec<_> = args.images.iter().map(|path| path.file_stem()).collect();
+    let images = pictures_of(&args.images).map_err(|error| Failure::usage(error.to_string()))?;
+    let mut stems: Vec<_> = images.iter().map(|path| path.file_stem()).collect();
     stems.sort_unstable();
     if let Some(same) = stems.windows(2).find(|two| two[0] == two[1]) {
         let stem = same[0].unwrap_or_default();
@@ -85,11 +105,20 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Exit> {
         out: args.out.clone(),
         fit: fit_of(args.fit, state),
         numbers: if args.npy { Numbers::Npy } else { Numbers::Off },
-        range: ColorRange { near_m: state.alpha as f32, far_m: state.beta as f32 },
+        range: model
+            .is_metric()
+            .then_some(ColorRange { near_m: state.alpha as f32, far_m: state.beta as f32 }),
+        colors: match args.colormap {
+            ColormapWord::Magma => ColorMap::Magma,
+            ColormapWord::Plasma => ColorMap::Plasma,
+            ColormapWord::Inferno => ColorMap::Inferno,
+        },
+        beside: if args.side_by_side { Beside::On } else { Beside::Off },
+        sky: args.semantic.clone(),
     };
     let stop = stop_on_signals()?;
-    let mut console = Console::new(args.verbosity, "image", 0, args.images.len() as u64);
-    for (number, path) in args.images.iter().enumerate() {
+    let mut console = Console::new(args.verbosity, "image", 0, images.len() as u64);
+    for (number, path) in images.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::stopped(format!("stopped after {number} images")).into());
         }

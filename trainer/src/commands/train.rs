@@ -14,17 +14,20 @@ use crate::commands::damage::as_failure;
 use crate::config::TrainConfig;
 use crate::config_plan::plan_from_config;
 use crate::console::{Console, Verbosity};
+use crate::initial_weights::{self, InitReport};
 use crate::plan::TrainPlan;
 use crate::run_log::LoggedStep;
-use crate::train_loop::{Ended, TrainEvent, train};
+use crate::train_loop::{Ended, Start, TrainEvent, train};
 
 /// Arguments of `train`.
 #[derive(Args)]
 #[command(after_help = "Examples:
   suw-trainer train data-manifests/training/demo.toml
   suw-trainer train data-manifests/training/demo.toml --set run.dir=runs/mine --set train.lr=2e-4 --resume auto
+  suw-trainer train data-manifests/training/kitti-suw.toml --init pytorch.safetensors
 
-Stopped by SIGTERM or SIGINT it saves a checkpoint and ends with exit code 75; --resume auto goes on from there.")]
+Stopped by SIGTERM or SIGINT it saves a checkpoint and ends with exit code 75; --resume auto goes on from there, or from the
+one before where the newest is damaged.")]
 pub struct TrainArgs {
     /// Run file.
     pub run: PathBuf,
@@ -34,6 +37,10 @@ pub struct TrainArgs {
     /// Go on from a checkpoint: `auto` takes the newest of the run directory, or starts afresh where there is none.
     #[arg(long, value_name = "auto|DIR")]
     pub resume: Option<PathBuf>,
+    /// Start from weights made elsewhere, e.g. in PyTorch: what fits by name and shape is loaded, the rest is listed. Not
+    /// used by a run that resumes.
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub init: Option<PathBuf>,
     #[command(flatten)]
     #[allow(missing_docs)] // documented where it is defined
     pub verbosity: Verbosity,
@@ -45,6 +52,13 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         .map_err(|error| Failure::usage(error.to_string()))?;
     let (plan, data) = plan_from_config(&config)?;
     let resumed = checkpoint_to_resume(args.resume.as_deref(), &plan)?;
+    let initial = args.init.as_deref().map(initial_weights::read).transpose();
+    let initial = initial.map_err(|error| Failure::usage(error.to_string()))?;
+    let start = match (&resumed, &initial) {
+        (Some(checkpoint), _) => Start::Resume(checkpoint),
+        (None, Some(weights)) => Start::From(weights),
+        (None, None) => Start::Fresh,
+    };
     let stop = stop_on_signals()?;
     let mut console = Console::new(args.verbosity, "step", 0, 0);
     console.say(&format!(
@@ -55,7 +69,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         data.validation.as_ref().map_or(0, |shards| shards.len()),
         plan.run_dir.display(),
     ));
-    let ended = train(&plan, &data, resumed.as_ref(), &stop, &mut |event| {
+    let ended = train(&plan, &data, start, &stop, &mut |event| {
         show(event, args.verbosity, &mut console);
     });
     console.finish();
@@ -71,6 +85,7 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
 
 fn show(event: TrainEvent, verbosity: Verbosity, console: &mut Console) {
     match event {
+        TrainEvent::Initialized(report) => say_report(report, console),
         TrainEvent::Begun { step, n_steps, per_epoch, n_parameters } => {
             *console = Console::new(verbosity, "step", step, n_steps);
             console.say(&format!(
@@ -96,6 +111,26 @@ fn show(event: TrainEvent, verbosity: Verbosity, console: &mut Console) {
     }
 }
 
+/// What of the weights fits; names of what does not with `-v`.
+fn say_report(report: &InitReport, console: &Console) {
+    console.say(&format!(
+        "weights: {} tensors loaded, {} missing, {} unexpected, {} of another shape",
+        report.loaded.len(),
+        report.missing.len(),
+        report.unexpected.len(),
+        report.misshapen.len()
+    ));
+    for name in &report.missing {
+        console.say_more(&format!("missing: {name}"));
+    }
+    for name in &report.unexpected {
+        console.say_more(&format!("unexpected: {name}"));
+    }
+    for (name, expected, got) in &report.misshapen {
+        console.say(&format!("another shape: {name}: expected {expected:?}, got {got:?}"));
+    }
+}
+
 fn logged_line(logged: &LoggedStep) -> String {
     let terms: Vec<String> =
         logged.terms.iter().map(|(name, term)| format!("{name} {:.4}", term.raw)).collect();
@@ -117,8 +152,10 @@ fn checkpoint_to_resume(
     plan: &TrainPlan,
 ) -> anyhow::Result<Option<Checkpoint>> {
     let newest = plan.run_dir.join("latest");
+    // A link that points nowhere is damage, not a fresh start.
+    let is_there = newest.symlink_metadata().is_ok();
     let folder = match resume {
-        None if newest.exists() => {
+        None if is_there => {
             return Err(Failure::usage(format!(
                 "cannot start a run in {:?}: it holds checkpoints of another one; pass --resume auto to go on with it, or choose another run.dir",
                 plan.run_dir
@@ -127,24 +164,40 @@ fn checkpoint_to_resume(
         }
         None => return Ok(None),
         Some(word) if word == Path::new("auto") => {
-            if !newest.exists() {
+            if !is_there {
                 return Ok(None);
             }
-            newest
+            let (checkpoint, damaged) =
+                checkpoint::newest_whole(&plan.run_dir).map_err(as_failure)?;
+            // Said on standard error even where -q wants silence.
+            for error in &damaged {
+                eprintln!("suw-trainer: warning: {error}");
+            }
+            if !damaged.is_empty() {
+                let (folder, step) = (checkpoint.folder(), checkpoint.state().step);
+                eprintln!("suw-trainer: warning: going on from {folder:?}, step {step}");
+            }
+            return same_run(checkpoint, plan).map(Some);
         }
         Some(folder) if folder.join(checkpoint::STATE_FILE).is_file() => folder.to_owned(),
         Some(folder) => folder.join("latest"),
     };
     let checkpoint = checkpoint::open(&folder).map_err(as_failure)?;
+    same_run(checkpoint, plan).map(Some)
+}
+
+/// The checkpoint, if it belongs to this configuration and data.
+fn same_run(checkpoint: Checkpoint, plan: &TrainPlan) -> anyhow::Result<Checkpoint> {
     let expected = &checkpoint.state().config_fingerprint;
     if *expected != plan.fingerprint {
+        let folder = checkpoint.folder();
         return Err(Failure::usage(format!(
             "cannot resume from {folder:?}: it belongs to another configuration or other data; expected fingerprint {expected}, got {}; compare config.toml of its run directory",
             plan.fingerprint
         ))
         .into());
     }
-    Ok(Some(checkpoint))
+    Ok(checkpoint)
 }
 
 /// A flag that SIGTERM and SIGINT raise; a second signal ends the program at once.

@@ -8,11 +8,10 @@ use tch::Tensor;
 use super::clip::{Clip, ClipInputs};
 use super::ordinal::{DepthSpace, DrawnPair, WeakConfig, ordinal_loss_in};
 use super::scale_invariant::{data_loss, gradient_loss, scale_to_truth};
-use super::term::LossTerm;
+use super::term::{LossTerm, first_not_finite};
 use super::total::{UnsupervisedConfig, unsupervised_terms_of};
+use crate::networks::hourglass::depth_from_log;
 
-/// Log depth is kept to this before it is raised: no overflow on untrained weights.
-const LOG_DEPTH_MAX: f64 = 7.0;
 /// An image with a smaller share of measured pixels has no reliable scale and no L_u.
 const MEASURED_SHARE_MIN: f64 = 0.2;
 
@@ -31,8 +30,8 @@ pub struct HourglassInputs<'a> {
 /// The M&M loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HourglassLossConfig {
-    /// Weight of the gradient term in L_s.
-    pub weight_gradient: f64,
+    /// L_s, and the weight of its gradient term.
+    pub weight_gradient: Option<f64>,
     /// L_u; its object switches are not used.
     pub unsupervised: Option<UnsupervisedConfig>,
     /// L_w; compared in log depth whatever `space` says.
@@ -43,7 +42,7 @@ impl Default for HourglassLossConfig {
     fn default() -> Self {
         let weak = WeakConfig { space: DepthSpace::Log, tau: 0.25, ..WeakConfig::default() };
         Self {
-            weight_gradient: 0.5,
+            weight_gradient: Some(0.5),
             unsupervised: Some(UnsupervisedConfig::default()),
             weak: Some(weak),
         }
@@ -83,6 +82,11 @@ impl HourglassReport {
             ("w", &self.weak),
         ]
     }
+
+    /// The first term that is not finite, or "total".
+    pub fn first_not_finite(&self) -> Option<&'static str> {
+        first_not_finite(&self.total, &self.terms())
+    }
 }
 
 /// All terms of a batch.
@@ -92,15 +96,15 @@ impl HourglassReport {
 pub fn hourglass_losses(inputs: &HourglassInputs, config: &HourglassLossConfig) -> HourglassReport {
     let log_depth = inputs.log_depth;
     let absent = || LossTerm::absent(log_depth);
-    let (data, grad) = match inputs.gt {
-        Some(gt) => (data_loss(log_depth, gt), gradient_loss(log_depth, gt)),
-        None => (absent(), absent()),
+    let (data, grad) = match (inputs.gt, config.weight_gradient) {
+        (Some(gt), Some(_)) => (data_loss(log_depth, gt), gradient_loss(log_depth, gt)),
+        _ => (absent(), absent()),
     };
-    let supervised =
-        LossTerm::combined(&data.value + &grad.value * config.weight_gradient, &[&data]);
+    let weight_gradient = config.weight_gradient.unwrap_or(0.0);
+    let supervised = LossTerm::combined(&data.value + &grad.value * weight_gradient, &[&data]);
     let (ego, smooth, unsupervised) = match (&inputs.clip, inputs.gt, &config.unsupervised) {
         (Some(clip), Some(gt), Some(unsupervised)) => {
-            let depth = log_depth.clamp(-LOG_DEPTH_MAX, LOG_DEPTH_MAX).exp();
+            let depth = depth_from_log(log_depth);
             let depth = depth * scale_to_truth(log_depth, gt).view([-1, 1, 1, 1]);
             let mut clip = Clip::new(clip, &depth);
             let share = gt.gt(0.0).to_kind(depth.kind()).mean_dim([1i64, 2].as_slice(), true, None);
@@ -112,7 +116,7 @@ pub fn hourglass_losses(inputs: &HourglassInputs, config: &HourglassLossConfig) 
     };
     let weak = match &config.weak {
         Some(weak) => {
-            let depth = log_depth.clamp(-LOG_DEPTH_MAX, LOG_DEPTH_MAX).exp();
+            let depth = depth_from_log(log_depth);
             ordinal_loss_in(log_depth, Some(&depth), inputs.pairs, weak)
         }
         None => absent(),

@@ -67,6 +67,18 @@ impl LossTerm {
     }
 }
 
+/// The first term that is not finite where their total is not, or "total". Waits for the device.
+pub(super) fn first_not_finite(
+    total: &Tensor,
+    terms: &[(&'static str, &LossTerm)],
+) -> Option<&'static str> {
+    if total.double_value(&[]).is_finite() {
+        return None;
+    }
+    let term = terms.iter().find(|(_, term)| !term.value_f64().is_finite());
+    Some(term.map_or("total", |(name, _)| *name))
+}
+
 /// Sum of the kept values and their number in each image: `[N]`, `[N]`.
 pub(super) fn masked_sums(values: &Tensor, keep: &Tensor) -> (Tensor, Tensor) {
     let sums =

@@ -17,6 +17,7 @@ use super::object_motion::{composite_loss, object_loss};
 use super::ordinal::ordinal_loss;
 use super::smoothness::smoothness_loss;
 use super::supervised::{classification_loss, depth_loss};
+use super::term::first_not_finite;
 use crate::depth_bins::DepthBins;
 use crate::dims::{Axis, expect_dims};
 
@@ -134,11 +135,7 @@ impl LossReport {
 
     /// The first term that is not finite, or "total".
     pub fn first_not_finite(&self) -> Option<&'static str> {
-        if self.total.double_value(&[]).is_finite() {
-            return None;
-        }
-        let term = self.terms().into_iter().find(|(_, term)| !term.value_f64().is_finite());
-        Some(term.map_or("total", |(name, _)| name))
+        first_not_finite(&self.total, &self.terms())
     }
 }
 

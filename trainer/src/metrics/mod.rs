@@ -2,3 +2,4 @@
 
 pub mod depth;
 pub mod mean;
+pub mod relative;

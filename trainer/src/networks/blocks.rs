@@ -145,17 +145,27 @@ impl BatchNorm {
 
     /// Normalizes each channel of `[N, C, H, W]`.
     pub fn forward(&self, x: &Tensor, stats: &RunningStats, mode: Mode) -> Tensor {
-        x.batch_norm(
-            Some(&self.weight),
-            Some(&self.bias),
-            Some(&stats.mean),
-            Some(&stats.var),
-            mode == Mode::Train,
-            MOMENTUM,
-            EPSILON,
-            true,
-        )
+        normalize(x, Some((&self.weight, &self.bias)), stats, mode)
     }
+}
+
+/// Normalizes each channel of `[N, C, H, W]`, with weights and biases or without.
+pub fn normalize(
+    x: &Tensor,
+    affine: Option<(&Tensor, &Tensor)>,
+    stats: &RunningStats,
+    mode: Mode,
+) -> Tensor {
+    x.batch_norm(
+        affine.map(|(weight, _)| weight),
+        affine.map(|(_, bias)| bias),
+        Some(&stats.mean),
+        Some(&stats.var),
+        mode == Mode::Train,
+        MOMENTUM,
+        EPSILON,
+        true,
+    )
 }
 
 /// Convolution, normalization, activation: `conv` and `bn`.

@@ -2,23 +2,29 @@
 
 use tch::nn::Path;
 
-use super::encoder_decoder::{EncoderDecoder, EncoderDecoderConfig};
+use super::depth_network::{DepthConfig, DepthNetwork};
 use super::pose::{PoseConfig, PoseNetwork};
 
 /// The depth network, and the pose network where motion has to be learned.
 #[derive(Debug)]
 pub struct Networks {
     /// Depth.
-    pub depth: EncoderDecoder,
+    pub depth: DepthNetwork,
     /// Motion.
     pub pose: Option<PoseNetwork>,
 }
 
 impl Networks {
     /// Draws the first weights from libtorch's generator; seed it before.
-    pub fn new(root: &Path, depth: &EncoderDecoderConfig, pose: Option<&PoseConfig>) -> Self {
-        let depth = EncoderDecoder::new(root, depth);
-        let pose = pose.map(|config| PoseNetwork::new(root, depth.encoder(), config));
+    ///
+    /// # Panics
+    /// If a pose network is wanted beside an hourglass, which has no encoder to share.
+    pub fn new(root: &Path, depth: &DepthConfig, pose: Option<&PoseConfig>) -> Self {
+        let depth = DepthNetwork::new(root, depth);
+        let pose = pose.map(|config| {
+            let encoder = depth.encoder().expect("invariant: an encoder-decoder beside it");
+            PoseNetwork::new(root, encoder, config)
+        });
         Self { depth, pose }
     }
 }
@@ -28,11 +34,13 @@ mod tests {
     use tch::Device;
     use tch::nn::VarStore;
 
+    use super::super::encoder_decoder::EncoderDecoderConfig;
     use super::*;
 
     #[test]
     fn a_pose_network_adds_its_own_layers_only() {
-        let (depth, pose) = (EncoderDecoderConfig::default(), PoseConfig::default());
+        let depth = DepthConfig::EncoderDecoder(EncoderDecoderConfig::default());
+        let pose = PoseConfig::default();
         let trainable = |pose: Option<&PoseConfig>| {
             let vs = VarStore::new(Device::Cpu);
             let _networks = Networks::new(&vs.root(), &depth, pose);

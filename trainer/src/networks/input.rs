@@ -14,11 +14,10 @@ pub const DEVIATION: [f64; 3] = [0.229, 0.224, 0.225];
 /// # Shapes
 /// - `images`: `[.., 3, H, W]`, RGB in [0, 1]
 pub fn normalize_images(images: &Tensor) -> Tensor {
+    // Made by operations rather than copied from memory, so that a recorded graph (export) holds the numbers.
     let color = |values: [f64; 3]| {
-        Tensor::from_slice(&values)
-            .to_kind(images.kind())
-            .to_device(images.device())
-            .view([3, 1, 1])
+        let one = |value| Tensor::full([1, 1, 1], value, (images.kind(), images.device()));
+        Tensor::cat(&values.map(one), 0) // [3, 1, 1]
     };
     (images - color(MEAN)) / color(DEVIATION)
 }

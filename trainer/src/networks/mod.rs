@@ -4,8 +4,11 @@
 
 pub mod blocks;
 pub mod build;
+pub mod depth_network;
 pub mod encoder;
 pub mod encoder_decoder;
+pub mod hourglass;
+pub mod inception;
 pub mod input;
 pub mod pose;
 pub mod sam;

@@ -1,10 +1,17 @@
 //! Floor 3: one prediction beside its ground truth: at native resolution where the shard has it, else at network size.
 
+use rand::RngExt;
 use suw_shared::image_size::{ImageSize, Window};
+use suw_shared::pair::PairKind;
 use suw_shared::sample::Sample;
+use suw_shared::seed::Seed;
 use tch::{Kind, Tensor};
 
 use crate::metrics::depth::ComparedPixel;
+use crate::metrics::relative::RelativeErrors;
+
+/// Evaluation draws the same points in every run.
+const POINT_PAIRS: Seed = Seed(0x5d12);
 
 /// Which ground truth a shard set offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +60,42 @@ pub fn compared_pixels(
     }
 }
 
+/// Adds point pairs drawn among the measured pixels of `/depth`, the same for a sample whatever is evaluated, and the
+/// sample's stored pixel pairs.
+///
+/// # Shapes
+/// - `depth`: `[H, W]` of `size`, as predicted
+pub fn add_orders(
+    errors: &mut RelativeErrors,
+    sample: &Sample,
+    depth: &[f32],
+    size: ImageSize,
+    n_pairs: usize,
+) {
+    let truth = sample.depth.as_deref().unwrap_or_default();
+    let points: Vec<(f64, f64)> = truth
+        .iter()
+        .zip(depth)
+        .filter(|(truth, _)| **truth > 0.0)
+        .map(|(truth, predicted)| (f64::from(*truth), f64::from(*predicted)))
+        .collect();
+    if points.len() > 1 {
+        let mut rng = POINT_PAIRS.derive("sample", sample.key.as_str()).rng();
+        for _ in 0..n_pairs {
+            let first = rng.random_range(0..points.len());
+            let second = rng.random_range(0..points.len() - 1);
+            // Never the point itself.
+            let second = second + usize::from(second >= first);
+            errors.add_points(points[first], points[second]);
+        }
+    }
+    let at =
+        |y: u16, x: u16| f64::from(depth[usize::from(y) * size.width as usize + usize::from(x)]);
+    for pair in sample.pairs.iter().flatten().filter(|pair| pair.kind == PairKind::Pixel) {
+        errors.add_stored(at(pair.far_y, pair.far_x), at(pair.near_y, pair.near_x));
+    }
+}
+
 fn at_native_size(sample: &Sample, depth: &[f32]) -> Vec<ComparedPixel> {
     let window = sample.native_window;
     let points = sample.gt.as_deref().unwrap_or_default().iter();
@@ -97,6 +140,7 @@ fn at_network_size(sample: &Sample, depth: &[f32], size: ImageSize) -> Vec<Compa
 
 #[cfg(test)]
 mod tests {
+    use suw_shared::pair::{Origin, Pair, Rule};
     use suw_shared::sample::GtPoint;
     use suw_shared::sample_key::SampleKey;
 
@@ -144,6 +188,36 @@ mod tests {
             pixels.iter().map(|pixel| (pixel.y, pixel.x, pixel.truth_m)).collect();
         assert_eq!(got, [(3, 2, 5.0), (3, 6, 6.0), (5, 8, 7.0)]);
         assert_eq!(pixels[2].predicted_m, 7.0);
+    }
+
+    #[test]
+    fn orders_are_those_of_the_measured_points_and_of_the_stored_pairs() {
+        let pair = |far_x, near_x| Pair {
+            kind: PairKind::Pixel,
+            origin: Origin::OrdinalMap,
+            rule: Rule::None,
+            size: 1,
+            far_y: 0,
+            far_x,
+            near_y: 1,
+            near_x,
+            far_class: 255,
+            near_class: 255,
+        };
+        let patch = Pair { kind: PairKind::Patch, ..pair(0, 3) };
+        let sample = Sample { pairs: Some(vec![pair(0, 0), pair(1, 3), patch]), ..sample() };
+        let size = ImageSize::new(4, 2);
+        // Measured 5, 6, 7 at pixels 0, 2, 7, all unlike by 1.1; predicted the other way round.
+        let depth = [7.0, 2.0, 6.0, 0.0, 9.0, 0.0, 0.0, 5.0];
+        let mut errors = RelativeErrors::default();
+        add_orders(&mut errors, &sample, &depth, size, 50);
+        assert_eq!((errors.equal.n, errors.unequal.n, errors.unequal.n_wrong), (0, 50, 50));
+        // 7 before 9 is wrong, 2 before 5 too; the patch is passed over.
+        assert_eq!((errors.stored.n, errors.stored.n_wrong), (2, 2));
+        let truth: Vec<f32> = sample.depth.clone().unwrap();
+        let mut right = RelativeErrors::default();
+        add_orders(&mut right, &sample, &truth, size, 50);
+        assert_eq!((right.unequal.n, right.unequal.n_wrong), (50, 0));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Floor 3: one step for one batch or one image: train, evaluate, render.
 
 pub mod evaluate;
+pub mod export;
 pub mod model;
 pub mod render;
 pub mod train;

@@ -3,18 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tch::{Device, Tensor, nn};
 
 use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointState, NamedTensors};
 use crate::depth_bins::DepthBins;
-use crate::networks::blocks::{Mode, Residual};
+use crate::networks::blocks::Residual;
 use crate::networks::build::Networks;
-use crate::networks::encoder_decoder::{EncoderDecoder, EncoderDecoderConfig, LogitsNorm};
+use crate::networks::depth_network::{DepthConfig, DepthNetwork};
+use crate::networks::encoder_decoder::{EncoderDecoderConfig, LogitsNorm};
+use crate::networks::hourglass::HourglassConfig;
 use crate::networks::input::normalize_images;
 use crate::networks::pose::{ObjectPooling, PoseConfig, PoseNetwork, PoseOutputs};
-
-/// Name of the depth network in checkpoints and configurations.
-pub const ENCODER_DECODER: &str = "encoder-decoder";
 
 /// Tensors of a checkpoint that depth alone does not need.
 const POSE_PREFIX: &str = "pose.";
@@ -22,10 +23,10 @@ const POSE_PREFIX: &str = "pose.";
 /// Everything that decides the shapes of the networks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelSpec {
-    /// Bins of the depth network.
+    /// Bins of the encoder-decoder; of the hourglass only the ends are used, by pictures.
     pub bins: DepthBins,
     /// The depth network.
-    pub network: EncoderDecoderConfig,
+    pub network: DepthConfig,
     /// The pose network; `None` where nothing needs it.
     pub pose: Option<PoseConfig>,
 }
@@ -34,11 +35,13 @@ pub struct ModelSpec {
 #[derive(Debug)]
 pub struct Model {
     variables: nn::VarStore,
-    /// Images to logits.
-    pub depth: EncoderDecoder,
+    /// Images to depth.
+    pub depth: DepthNetwork,
+    /// Height and width of a picture must be multiples of this.
+    pub multiple: u32,
     /// Clips to motions.
     pub pose: Option<PoseNetwork>,
-    /// Logits to metres.
+    /// Scores to metres.
     pub bins: DepthBins,
 }
 
@@ -48,7 +51,7 @@ impl Model {
         let variables = nn::VarStore::new(device);
         let Networks { depth, pose } =
             Networks::new(&variables.root(), &spec.network, spec.pose.as_ref());
-        Self { variables, depth, pose, bins: spec.bins }
+        Self { variables, depth, multiple: spec.network.multiple(), pose, bins: spec.bins }
     }
 
     /// The depth network of a checkpoint.
@@ -80,6 +83,11 @@ impl Model {
         &self.variables
     }
 
+    /// From now on no variable wants a gradient.
+    pub fn freeze(&mut self) {
+        self.variables.freeze();
+    }
+
     /// Where the networks are.
     pub fn device(&self) -> Device {
         self.variables.device()
@@ -93,17 +101,18 @@ impl Model {
     /// Depth of pictures, without a gradient, by running statistics.
     ///
     /// # Shapes
-    /// - `images`: `[N, 3, H, W]` in [0, 1]; H and W multiples of 4
+    /// - `images`: `[N, 3, H, W]` in [0, 1]; H and W multiples of `multiple`
     /// - returns: `[N, 1, H, W]`
     ///
     /// # Units
-    /// Metres.
+    /// Metres from the encoder-decoder, a unit of its own for each picture from the hourglass.
     pub fn predict(&self, images: &Tensor) -> Tensor {
-        let size = images.size();
-        tch::no_grad(|| {
-            let logits = self.depth.forward(&normalize_images(images), Mode::Eval);
-            self.bins.depth(&logits, (size[2], size[3]))
-        })
+        tch::no_grad(|| self.depth.depth(&normalize_images(images), &self.bins))
+    }
+
+    /// Whether depth is in metres; else each picture has a unit of its own.
+    pub fn is_metric(&self) -> bool {
+        matches!(self.depth, DepthNetwork::EncoderDecoder(_))
     }
 }
 
@@ -117,13 +126,20 @@ pub fn to_host(tensors: impl IntoIterator<Item = (String, Tensor)>) -> NamedTens
 
 /// The switches of the depth network, as `state.json` holds them.
 pub fn network_options(spec: &ModelSpec) -> BTreeMap<String, String> {
-    let residual = spec.network.residual == Residual::On;
-    let batch_norm = spec.network.logits_norm == LogitsNorm::BatchNorm;
-    BTreeMap::from([
-        ("enc4_channels".to_owned(), spec.network.enc4_channels.to_string()),
-        ("residual".to_owned(), on_off(residual).to_owned()),
-        ("logits_norm".to_owned(), on_off(batch_norm).to_owned()),
-    ])
+    let options = match &spec.network {
+        DepthConfig::EncoderDecoder(network) => vec![
+            ("enc4_channels", network.enc4_channels.to_string()),
+            ("residual", on_off(network.residual == Residual::On)),
+            ("logits_norm", on_off(network.logits_norm == LogitsNorm::BatchNorm)),
+        ],
+        DepthConfig::Hourglass(network) => vec![
+            ("pooling", word_of(&network.pooling)),
+            ("upsampling", word_of(&network.upsampling)),
+            ("stem_kernel", network.stem_kernel.to_string()),
+            ("up_widths", word_of(&network.up_widths)),
+        ],
+    };
+    options.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// The switches of the pose network, as `state.json` holds them.
@@ -149,41 +165,78 @@ pub fn pose_options(config: &PoseConfig) -> BTreeMap<String, String> {
 fn spec_of_state(state: &CheckpointState, folder: &Path) -> Result<ModelSpec, CheckpointError> {
     let other =
         |message: String| CheckpointError::OtherNetwork { path: folder.to_owned(), message };
-    if state.network != ENCODER_DECODER {
-        return Err(other(format!(
-            "expected network {ENCODER_DECODER:?}, got {:?}",
-            state.network
-        )));
-    }
     let Some(bins) = DepthBins::new(state.alpha, state.beta, state.bins) else {
         return Err(other(format!(
             "expected 0 < alpha < beta and at least 2 bins, got alpha {}, beta {}, bins {}",
             state.alpha, state.beta, state.bins
         )));
     };
-    let option = |key: &str| {
-        let value = state.network_options.get(key);
-        value.ok_or_else(|| other(format!("expected network option {key:?}, got none")))
+    let network = match state.network.as_str() {
+        "encoder-decoder" => {
+            encoder_decoder_of(&state.network_options, bins).map(DepthConfig::EncoderDecoder)
+        }
+        "hourglass" => hourglass_of(&state.network_options).map(DepthConfig::Hourglass),
+        name => Err(format!("expected network \"encoder-decoder\" or \"hourglass\", got {name:?}")),
     };
-    let switch = |key: &str| match option(key)?.as_str() {
+    Ok(ModelSpec { bins, network: network.map_err(other)?, pose: None })
+}
+
+fn encoder_decoder_of(
+    options: &BTreeMap<String, String>,
+    bins: DepthBins,
+) -> Result<EncoderDecoderConfig, String> {
+    let switch = |key: &str| match option(options, key)? {
         "on" => Ok(true),
         "off" => Ok(false),
-        text => Err(other(format!("network option {key:?}: expected on or off, got {text:?}"))),
+        text => Err(format!("network option {key:?}: expected on or off, got {text:?}")),
     };
-    let enc4 = option("enc4_channels")?;
-    let enc4_channels = enc4
-        .parse()
-        .map_err(|_| other(format!("network option \"enc4_channels\": got {enc4:?}")))?;
-    let network = EncoderDecoderConfig {
+    Ok(EncoderDecoderConfig {
         n_bins: bins.n_bins(),
-        enc4_channels,
+        enc4_channels: number(options, "enc4_channels")?,
         residual: if switch("residual")? { Residual::On } else { Residual::Off },
         logits_norm: if switch("logits_norm")? { LogitsNorm::BatchNorm } else { LogitsNorm::Plain },
         ..EncoderDecoderConfig::default()
-    };
-    Ok(ModelSpec { bins, network, pose: None })
+    })
 }
 
-fn on_off(on: bool) -> &'static str {
-    if on { "on" } else { "off" }
+fn hourglass_of(options: &BTreeMap<String, String>) -> Result<HourglassConfig, String> {
+    let stem_kernel = number(options, "stem_kernel")?;
+    if !matches!(stem_kernel, 3 | 7) {
+        return Err(format!("network option \"stem_kernel\": expected 3 or 7, got {stem_kernel}"));
+    }
+    Ok(HourglassConfig {
+        pooling: from_word(options, "pooling")?,
+        upsampling: from_word(options, "upsampling")?,
+        stem_kernel,
+        up_widths: from_word(options, "up_widths")?,
+    })
+}
+
+fn option<'a>(options: &'a BTreeMap<String, String>, key: &str) -> Result<&'a str, String> {
+    let value = options.get(key).map(String::as_str);
+    value.ok_or_else(|| format!("expected network option {key:?}, got none"))
+}
+
+fn number(options: &BTreeMap<String, String>, key: &str) -> Result<i64, String> {
+    let text = option(options, key)?;
+    text.parse()
+        .map_err(|_| format!("network option {key:?}: expected a whole number, got {text:?}"))
+}
+
+fn from_word<T: DeserializeOwned>(
+    options: &BTreeMap<String, String>,
+    key: &str,
+) -> Result<T, String> {
+    let text = option(options, key)?;
+    serde_json::from_value(text.into()).map_err(|error| format!("network option {key:?}: {error}"))
+}
+
+fn word_of<T: Serialize>(value: &T) -> String {
+    let value = serde_json::to_value(value).ok();
+    let word = value.as_ref().and_then(serde_json::Value::as_str);
+    word.expect("invariant: a switch is written as one word").to_owned()
+}
+
+fn on_off(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
 }

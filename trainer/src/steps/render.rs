@@ -4,6 +4,7 @@ use suw_shared::image_size::ImageSize;
 use suw_shared::rgb_image::RgbImage;
 use suw_shared::sample::Sample;
 
+use crate::color_map::ColorMap;
 use crate::picture_file::{ColorRange, depth_colors};
 
 /// Frame t, prediction, and measured depth where there is some, from top to bottom.
@@ -17,10 +18,10 @@ pub fn comparison(
     range: ColorRange,
 ) -> RgbImage {
     let mut data = frame_pixels(sample, size);
-    data.extend(depth_colors(depth_m, size, range).into_data());
+    data.extend(depth_colors(depth_m, size, range, ColorMap::Magma).into_data());
     let mut n_rows = 2;
     if let Some(truth) = &sample.depth {
-        data.extend(depth_colors(truth, size, range).into_data());
+        data.extend(depth_colors(truth, size, range, ColorMap::Magma).into_data());
         n_rows = 3;
     }
     RgbImage::new(ImageSize::new(size.width, n_rows * size.height), data)

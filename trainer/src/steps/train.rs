@@ -6,11 +6,13 @@ use suw_shared::sample_key::SampleKey;
 use tch::{Kind, Tensor};
 
 use crate::batch::Batch;
+use crate::losses::hourglass::{HourglassInputs, HourglassLossConfig, hourglass_losses};
 use crate::losses::total::{
-    ClipInputs, DrawnPair, LossConfig, LossInputs, LossReport, Motion, ObjectInputs,
-    encoder_decoder_losses,
+    ClipInputs, DrawnPair, LossConfig, LossInputs, LossTerm, Motion, ObjectInputs,
+    UnsupervisedConfig, encoder_decoder_losses,
 };
 use crate::networks::blocks::Mode;
+use crate::networks::encoder::Encoder;
 use crate::networks::input::{normalize_images, object_frames, target_masks};
 use crate::networks::pose::PoseNetwork;
 use crate::optim::adam::Adam;
@@ -26,11 +28,59 @@ pub enum CameraMotion {
     Stored,
 }
 
+/// The losses of the network that is trained.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StepLosses {
+    /// On scores of depth bins.
+    EncoderDecoder(LossConfig),
+    /// On log depth.
+    Hourglass(HourglassLossConfig),
+}
+
+impl StepLosses {
+    /// L_u, where it is on.
+    pub fn unsupervised(&self) -> Option<&UnsupervisedConfig> {
+        match self {
+            Self::EncoderDecoder(config) => config.unsupervised.as_ref(),
+            Self::Hourglass(config) => config.unsupervised.as_ref(),
+        }
+    }
+
+    /// The same with lambda_u multiplied by `factor`.
+    pub fn with_weight_u_times(mut self, factor: f64) -> Self {
+        let unsupervised = match &mut self {
+            Self::EncoderDecoder(config) => config.unsupervised.as_mut(),
+            Self::Hourglass(config) => config.unsupervised.as_mut(),
+        };
+        if let Some(unsupervised) = unsupervised {
+            unsupervised.weight *= factor;
+        }
+        self
+    }
+
+    /// What a raw term is multiplied by.
+    fn weight_of(&self, term: &str) -> f64 {
+        let u = self.unsupervised();
+        let (weight_u, smooth) = u.map_or((0.0, 0.0), |u| (u.weight, u.weight_smooth));
+        let (s, weak) = match self {
+            Self::EncoderDecoder(c) => (c.supervised.map_or(0.0, |s| s.weight_depth), c.weak),
+            Self::Hourglass(c) => (c.weight_gradient.unwrap_or(0.0), c.weak),
+        };
+        match term {
+            "depth" | "grad" => s,
+            "ego" | "obj" | "u" => weight_u,
+            "smooth" => weight_u * smooth,
+            "w" => weak.map_or(0.0, |w| w.weight),
+            _ => 1.0,
+        }
+    }
+}
+
 /// How one update is made.
 #[derive(Clone, Debug)]
 pub struct StepParams {
     /// The losses, lambda_u as it is at this step.
-    pub losses: LossConfig,
+    pub losses: StepLosses,
     /// Where camera motion comes from.
     pub camera: CameraMotion,
     /// Longest gradient; infinite = any.
@@ -77,11 +127,46 @@ pub fn train_step(
     params: &StepParams,
 ) -> Result<StepOutcome, NotFinite> {
     let inputs = normalize_images(&batch.jittered); // [N, F, 3, H, W]
-    let logits = model.depth.forward(&inputs.select(1, batch.target), Mode::Train);
-    let motion = match (&model.pose, params.losses.unsupervised.is_some()) {
-        (Some(pose), true) => predict_motion(model, pose, batch, &inputs, params.camera),
+    let output = model.depth.forward(&inputs.select(1, batch.target), Mode::Train);
+    let learns_motion = params.losses.unsupervised().is_some();
+    let motion = match (&model.pose, model.depth.encoder()) {
+        (Some(pose), Some(encoder)) if learns_motion => {
+            predict_motion(pose, encoder, batch, &inputs, params.camera)
+        }
         _ => PredictedMotion { ego: None, target_objects: None, objects: None },
     };
+    let judged = judge(&output, batch, &motion, &params.losses);
+    let not_finite = |term: &str| NotFinite {
+        term: term.to_owned(),
+        keys: batch.keys.iter().map(SampleKey::to_string).collect(),
+        terms: judged.terms.clone(),
+    };
+    if let Some(term) = judged.not_finite {
+        return Err(not_finite(term));
+    }
+    optimizer.zero_grad();
+    judged.total.backward();
+    let gradient_norm = optimizer.clip_grad_norm(params.clip_norm);
+    if !gradient_norm.is_finite() {
+        return Err(not_finite("gradient"));
+    }
+    optimizer.step();
+    Ok(StepOutcome {
+        total: judged.total.double_value(&[]),
+        terms: judged.terms,
+        gradient_norm,
+        translation_m: motion.ego.as_ref().map(mean_translation),
+    })
+}
+
+/// The losses of one batch.
+struct Judged {
+    total: Tensor,
+    terms: BTreeMap<String, LoggedTerm>,
+    not_finite: Option<&'static str>,
+}
+
+fn judge(output: &Tensor, batch: &Batch, motion: &PredictedMotion, losses: &StepLosses) -> Judged {
     let pairs: Vec<DrawnPair> = batch.pairs.iter().map(drawn_pair).collect();
     let ego = motion.ego.as_ref().map_or(Motion::Known(&batch.motion), Motion::Vectors);
     let objects = match (&motion.target_objects, &motion.objects) {
@@ -93,48 +178,42 @@ pub fn train_step(
         }),
         _ => None,
     };
-    let clip = params.losses.unsupervised.is_some().then_some(ClipInputs {
+    let clip = losses.unsupervised().is_some().then_some(ClipInputs {
         frames: &batch.frames,
         intrinsics: &batch.intrinsics,
         ego,
         objects,
     });
-    let losses = LossInputs { logits: &logits, gt: Some(&batch.depth), clip, pairs: &pairs };
-    let report = encoder_decoder_losses(&losses, &params.losses);
-    let terms = logged_terms(&report, &params.losses);
-    let not_finite = |term: &str| NotFinite {
-        term: term.to_owned(),
-        keys: batch.keys.iter().map(SampleKey::to_string).collect(),
-        terms: terms.clone(),
-    };
-    if let Some(term) = report.first_not_finite() {
-        return Err(not_finite(term));
+    let gt = Some(&batch.depth);
+    match losses {
+        StepLosses::EncoderDecoder(config) => {
+            let inputs = LossInputs { logits: output, gt, clip, pairs: &pairs };
+            let report = encoder_decoder_losses(&inputs, config);
+            let mut terms = logged_terms(&report.terms(), losses);
+            let excess = report.cls.value_f64() - report.cls_entropy.double_value(&[]);
+            let count = report.cls.count();
+            let excess = LoggedTerm { raw: excess, weighted: excess, count };
+            terms.insert("cls_excess".to_owned(), excess);
+            Judged { not_finite: report.first_not_finite(), total: report.total, terms }
+        }
+        StepLosses::Hourglass(config) => {
+            let inputs = HourglassInputs { log_depth: output, gt, clip, pairs: &pairs };
+            let report = hourglass_losses(&inputs, config);
+            let terms = logged_terms(&report.terms(), losses);
+            Judged { not_finite: report.first_not_finite(), total: report.total, terms }
+        }
     }
-    optimizer.zero_grad();
-    report.total.backward();
-    let gradient_norm = optimizer.clip_grad_norm(params.clip_norm);
-    if !gradient_norm.is_finite() {
-        return Err(not_finite("gradient"));
-    }
-    optimizer.step();
-    Ok(StepOutcome {
-        total: report.total.double_value(&[]),
-        terms,
-        gradient_norm,
-        translation_m: motion.ego.as_ref().map(mean_translation),
-    })
 }
 
 fn predict_motion(
-    model: &Model,
     pose: &PoseNetwork,
+    encoder: &Encoder,
     batch: &Batch,
     inputs: &Tensor,
     camera: CameraMotion,
 ) -> PredictedMotion {
     let size = inputs.size();
     let (n, h, w) = (size[0], size[3], size[4]);
-    let encoder = model.depth.encoder();
     let ego = (camera == CameraMotion::Predicted)
         .then(|| pose.ego(encoder, &inputs.view([n, 9, h, w]), Mode::Train));
     let m = batch.object_image.size()[0];
@@ -176,27 +255,15 @@ fn mean_translation(vectors: &Tensor) -> f64 {
         .double_value(&[])
 }
 
-/// Raw and weighted terms; `cls_excess` is the classification loss above the entropy of its target.
-fn logged_terms(report: &LossReport, config: &LossConfig) -> BTreeMap<String, LoggedTerm> {
-    let weight_depth = config.supervised.map_or(0.0, |s| s.weight_depth);
-    let weight_u = config.unsupervised.map_or(0.0, |u| u.weight);
-    let weight_smooth = config.unsupervised.map_or(0.0, |u| u.weight_smooth);
-    let weight_w = config.weak.map_or(0.0, |w| w.weight);
-    let mut logged = BTreeMap::new();
-    for (name, term) in report.terms() {
-        let weight = match name {
-            "depth" => weight_depth,
-            "ego" | "obj" | "u" => weight_u,
-            "smooth" => weight_u * weight_smooth,
-            "w" => weight_w,
-            _ => 1.0,
-        };
+/// Raw and weighted terms. The encoder-decoder's `cls_excess` is the classification loss above the entropy of its target.
+fn logged_terms(
+    terms: &[(&'static str, &LossTerm)],
+    losses: &StepLosses,
+) -> BTreeMap<String, LoggedTerm> {
+    let logged = |(name, term): &(&'static str, &LossTerm)| {
         let raw = term.value_f64();
-        let count = term.count();
-        logged.insert(name.to_owned(), LoggedTerm { raw, weighted: weight * raw, count });
-    }
-    let excess = report.cls.value_f64() - report.cls_entropy.double_value(&[]);
-    let count = report.cls.count();
-    logged.insert("cls_excess".to_owned(), LoggedTerm { raw: excess, weighted: excess, count });
-    logged
+        let weighted = losses.weight_of(name) * raw;
+        ((*name).to_owned(), LoggedTerm { raw, weighted, count: term.count() })
+    };
+    terms.iter().map(logged).collect()
 }

@@ -7,7 +7,7 @@ use crate::kit::{Toy, expect_code, stderr, stdout};
 #[test]
 fn every_command_has_help_with_an_example() {
     let toy = Toy::new();
-    for command in ["train", "eval", "predict", "conformance", "doctor"] {
+    for command in ["train", "eval", "predict", "export", "conformance", "doctor"] {
         let output = toy.run(&[command, "--help"]);
         expect_code(&output, 0);
         let text = stdout(&output);
@@ -136,6 +136,93 @@ fn predictions_have_the_size_of_their_picture() {
     let output = toy.run(&[&predict[..], &["broken.png"]].concat());
     expect_code(&output, 1);
     assert!(stderr(&output).contains("broken.png"));
+}
+
+/// The contents of a PNG.
+fn rgb(toy: &Toy, name: &str) -> image::RgbImage {
+    image::open(toy.path(name)).unwrap_or_else(|error| panic!("{name}: {error}")).into_rgb8()
+}
+
+#[test]
+fn folders_patterns_colors_and_sky_of_predictions() {
+    let toy = Toy::new();
+    expect_code(&toy.train("run", &["--set", "train.max_steps=0"]), 0);
+    for folder in ["frames", "semantic"] {
+        fs::create_dir(toy.path(folder)).unwrap();
+    }
+    for (name, shade) in [("b.png", 30), ("a1.png", 60), ("a2.png", 90)] {
+        let picture = image::RgbImage::from_fn(32, 16, |x, _| image::Rgb([shade, x as u8, 7]));
+        picture.save(toy.path("frames").join(name)).unwrap();
+        // The upper four rows are sky, the rest is road.
+        let classes = |_, y| image::Luma([if y < 4 { 10 } else { 0 }]);
+        let map = image::GrayImage::from_fn(32, 16, classes);
+        map.save(toy.path("semantic").join(name)).unwrap();
+    }
+    let predict = |out: &str, more: &[&str]| {
+        let args = ["predict", "--checkpoint", "run/best", "--out", out];
+        toy.run(&[&args[..], more].concat())
+    };
+    let written = |out: &str| fs::read_dir(toy.path(out)).unwrap().count();
+    expect_code(&predict("folder", &["frames"]), 0);
+    assert_eq!(written("folder"), 6);
+    expect_code(&predict("pattern", &["frames/a?.png"]), 0);
+    assert_eq!(written("pattern"), 4);
+    expect_code(&predict("none", &["frames/z*.png"]), 2);
+
+    let with_sky = ["--sky", "--semantic", "semantic", "--side-by-side", "--colormap", "plasma"];
+    expect_code(&predict("sky", &[&with_sky[..], &["--npy", "frames/b.png"]].concat()), 0);
+    let plain = rgb(&toy, "folder/b-color.png");
+    let sky = rgb(&toy, "sky/b-color.png");
+    let depth = image::open(toy.path("sky/b-depth.png")).unwrap().into_luma16();
+    let numbers = tch::Tensor::read_npy(toy.path("sky/b.npy")).unwrap();
+    for (x, y, pixel) in sky.enumerate_pixels() {
+        assert_eq!(pixel.0 == [96; 3], y < 4, "{x} {y}");
+        assert_eq!(depth.get_pixel(x, y).0[0] == 0, y < 4);
+        assert_eq!(numbers.double_value(&[i64::from(y), i64::from(x)]) == 0.0, y < 4);
+    }
+    assert!(plain.pixels().zip(sky.pixels()).skip(4 * 32).any(|(a, b)| a != b));
+    let side = rgb(&toy, "sky/b-side.png");
+    assert_eq!((side.width(), side.height()), (64, 16));
+    assert_eq!(side.get_pixel(5, 9).0, [30, 5, 7]);
+    assert_eq!(side.get_pixel(32 + 5, 9), sky.get_pixel(5, 9));
+
+    // Sky needs maps, of the right size.
+    expect_code(&predict("o", &["--sky", "frames"]), 2);
+    image::GrayImage::new(8, 8).save(toy.path("semantic/b.png")).unwrap();
+    let output = predict("o", &["--sky", "--semantic", "semantic", "frames/b.png"]);
+    expect_code(&output, 1);
+    assert!(stderr(&output).contains("expected a map of 32x16"), "{}", stderr(&output));
+}
+
+#[test]
+fn errors_per_image_and_errors_without_a_unit() {
+    let toy = Toy::new();
+    let eval = ["eval", "--baseline", "train", "--shards", "val", "--crop", "none", "--json"];
+    let output = toy.run(&[&eval[..], &["--csv", "out/images.csv", "--sdr"]].concat());
+    expect_code(&output, 0);
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let csv = fs::read_to_string(toy.path("out/images.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 1 + 3);
+    assert_eq!(rows[0][..3], ["key", "pixels", "abs_rel"]);
+    assert_eq!(rows[1][0], "street/drive_02/image_02/0000000008");
+    // The mean over the images that count is the result.
+    let counted: Vec<f64> = rows[1..].iter().filter_map(|row| row[2].parse().ok()).collect();
+    assert_eq!(counted.len(), 2);
+    let mean = counted.iter().sum::<f64>() / 2.0;
+    assert!((mean - result["abs_rel"].as_f64().unwrap()).abs() < 1e-12);
+    assert_eq!(rows[1..].iter().filter(|row| row[1] == "0").count(), 1);
+
+    // One depth everywhere: points that are alike are predicted so, all others are wrong, and so is every stored pair.
+    let relative = &result["relative"];
+    assert_eq!(relative["sdr_equal"], 0.0);
+    assert_eq!(relative["sdr_unequal"], 1.0);
+    assert_eq!(relative["point_pairs"], 3000);
+    // Of the six pairs of a sample, three are pixels.
+    assert_eq!((&relative["stored_pairs"], &relative["stored_wrong"]), (&9.into(), &1.0.into()));
+    let plain = toy.run(&eval);
+    let plain: serde_json::Value = serde_json::from_slice(&plain.stdout).unwrap();
+    assert!(plain.get("relative").is_none());
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! A folder with tiny shards and a run file, and the program itself.
 
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use suw_shared::counts::Counts;
 use suw_shared::manifest::{MANIFEST_FILE, ShardEntry, ShardSetManifest};
-use suw_shared::shard::{ShardWriter, shard_file_name};
+use suw_shared::sample::Sample;
+use suw_shared::shard::{ShardHeader, ShardWriter, shard_file_name};
 use suw_tests::samples::{header, sample};
 use tempfile::TempDir;
 
@@ -21,8 +21,8 @@ pub struct Toy {
 impl Toy {
     pub fn new() -> Self {
         let toy = Self { folder: tempfile::tempdir().unwrap() };
-        write_set(&toy.path("train"), 0..N_TRAIN);
-        write_set(&toy.path("val"), 8..11);
+        write_set(&toy.path("train"), &header(), (0..N_TRAIN).map(sample));
+        write_set(&toy.path("val"), &header(), (8..11).map(sample));
         let demo = suw_tests::root().join("data-manifests/training/demo.toml");
         std::fs::copy(demo, toy.path("run.toml")).unwrap();
         toy
@@ -84,14 +84,17 @@ pub fn expect_code(output: &Output, expected: i32) {
     assert_eq!(output.status.code(), Some(expected), "stderr: {}", stderr(output));
 }
 
-/// Publishes a shard set of the samples with these numbers.
-fn write_set(folder: &Path, numbers: Range<u32>) {
+/// Publishes a shard set of these samples.
+pub fn write_set(
+    folder: &Path,
+    header: &ShardHeader,
+    samples: impl ExactSizeIterator<Item = Sample>,
+) {
     std::fs::create_dir_all(folder).unwrap();
-    let header = header();
     let path = folder.join(shard_file_name(&header.dataset, &header.split, 0));
-    let mut writer = ShardWriter::create(&path, &header, numbers.len()).unwrap();
-    for number in numbers {
-        writer.push(sample(number)).unwrap();
+    let mut writer = ShardWriter::create(&path, header, samples.len()).unwrap();
+    for sample in samples {
+        writer.push(sample).unwrap();
     }
     let summary = writer.finish().unwrap().unwrap();
     let manifest = ShardSetManifest {
@@ -112,8 +115,8 @@ fn write_set(folder: &Path, numbers: Range<u32>) {
         tool_version: "0.1.0".to_owned(),
         version: 1,
         width: header.size.width,
-        dataset: header.dataset,
-        split: header.split,
+        dataset: header.dataset.clone(),
+        split: header.split.clone(),
     };
     manifest.write(&folder.join(MANIFEST_FILE)).unwrap();
     std::fs::write(folder.join("quarantine.jsonl"), "").unwrap();

@@ -4,5 +4,8 @@
 
 mod cli;
 mod events;
+mod export;
+mod initial;
 mod kit;
+mod mixed;
 mod resume;

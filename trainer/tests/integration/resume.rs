@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::kit::{Toy, expect_code};
+use crate::kit::{Toy, expect_code, stderr};
 
 /// Weights, moments and log of a finished run, without what depends on the clock.
 fn results(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<String>) {
@@ -69,14 +69,52 @@ fn another_configuration_is_not_mixed_in() {
     expect_code(&toy.train("run", &[]), 2);
 }
 
-#[test]
-fn damage_in_a_checkpoint_is_found() {
-    let toy = Toy::new();
-    expect_code(&toy.train("run", &["--set", "train.max_steps=1"]), 0);
-    let path = toy.path("run/latest/optimizer.safetensors");
-    let mut bytes = fs::read(&path).unwrap();
+/// Turns one bit in the middle of a file.
+fn damage(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 4;
-    fs::write(&path, bytes).unwrap();
-    expect_code(&toy.train("run", &["--resume", "auto"]), 4);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn damage_in_the_only_checkpoint_stops_the_run() {
+    let toy = Toy::new();
+    expect_code(&toy.train("run", &["--set", "train.max_steps=1"]), 0);
+    damage(&toy.path("run/latest/optimizer.safetensors"));
+    let output = toy.train("run", &["--resume", "auto"]);
+    expect_code(&output, 4);
+    assert!(stderr(&output).contains("optimizer.safetensors"), "{}", stderr(&output));
+}
+
+#[test]
+fn the_checkpoint_before_a_damaged_one_is_used_and_said_so() {
+    let toy = Toy::new();
+    let short = ["--set", "train.epochs=1"];
+    expect_code(&toy.train("whole", &short), 0);
+    let often = [&short[..], &["--set", "run.checkpoint_every=1"]].concat();
+    for (how, file) in [("bit", "model.safetensors"), ("cut", "state.json"), ("gone", "")] {
+        let two = [&often[..], &["--set", "train.max_steps=2"]].concat();
+        expect_code(&toy.train(how, &two), 0);
+        let newest = toy.path(how).join("checkpoints/step-00000002");
+        match how {
+            "bit" => damage(&newest.join(file)),
+            "cut" => fs::write(newest.join(file), "{\"format\":").unwrap(),
+            _ => fs::remove_dir_all(&newest).unwrap(),
+        }
+        // By name it is refused; without a word on resuming the run is not begun anew.
+        let named = toy.path(how).join("latest");
+        let named = [&often[..], &["--resume", named.to_str().unwrap()]].concat();
+        expect_code(&toy.train(how, &named), if how == "gone" { 2 } else { 4 });
+        expect_code(&toy.train(how, &often), 2);
+        let output = toy.train(how, &[&often[..], &["--resume", "auto"]].concat());
+        expect_code(&output, 0);
+        let text = stderr(&output);
+        assert!(text.contains("warning: cannot") && text.contains(file), "{how}: {text}");
+        assert!(text.contains("step-00000001\", step 1"), "{how}: {text}");
+        // It goes on as if nothing had happened.
+        let (whole, mended) = (results(&toy.path("whole")), results(&toy.path(how)));
+        assert_eq!(whole.2, mended.2, "the log");
+        assert!(whole.0 == mended.0 && whole.1 == mended.1, "weights and moments");
+    }
 }
