@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
 
 mod faults;
+mod internet_photos;
 mod kit;
+mod pictures;
 mod repeat;
 mod way;
