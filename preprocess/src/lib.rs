@@ -5,6 +5,7 @@ pub mod class_table;
 pub mod detected;
 // floor 1: arithmetic
 pub mod align;
+pub mod aligned_masks;
 pub mod components;
 pub mod depth_cleaning;
 pub mod detections;
@@ -24,8 +25,10 @@ pub mod datasets;
 pub mod decode;
 pub mod depth_file;
 pub mod hdf5_depth;
+pub mod import;
 pub mod mask_store;
 pub mod onnx;
+pub mod picture_bytes;
 pub mod predicted;
 pub mod rules_file;
 pub mod shard_record;
