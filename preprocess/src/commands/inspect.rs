@@ -8,6 +8,8 @@ use clap::Args;
 use serde_json::{Value, json};
 use suw_shared::atomic_file;
 use suw_shared::exit::{Exit, Failure};
+use suw_shared::image_size::ImageSize;
+use suw_shared::manifest::ShardSetManifest;
 use suw_shared::sample::Sample;
 use suw_shared::shard::{DepthUnit, ShardHeader, ShardSet};
 
@@ -16,7 +18,7 @@ use crate::launch::{loudness, open_finished};
 use crate::page::gallery::article::{ArticleContext, article, frame_name, picture_name, ramp};
 use crate::page::gallery::layers::{depth_layer, ordinal_layer, semantic_layer};
 use crate::page::gallery::objects::AlignTerms;
-use crate::page::gallery::overview::{Totals, filters, navigation, overview, thumbnail};
+use crate::page::gallery::overview::{SetFacts, Totals, filters, navigation, overview, thumbnail};
 use crate::page::html::page_with;
 use crate::page::sample_pictures::plain_frame;
 use crate::picture_bytes::{jpeg, layer_png};
@@ -87,7 +89,7 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
         .map(|(group, _)| group.rule)
         .collect();
     let body = [
-        overview(&manifest, &totals, chosen.len()),
+        overview(&facts_of(&manifest), &totals, chosen.len()),
         navigation(&thumbnails),
         filters(&present),
         articles,
@@ -120,6 +122,20 @@ fn outside(out: &Path, shards: &Path) -> anyhow::Result<()> {
         )));
     }
     Ok(())
+}
+
+fn facts_of(manifest: &ShardSetManifest) -> SetFacts {
+    SetFacts {
+        dataset: manifest.dataset.clone(),
+        split: manifest.split.clone(),
+        shards: manifest.shards.len(),
+        frames: manifest.frames,
+        size: ImageSize::new(manifest.width, manifest.height),
+        masks: manifest.models.iter().map(|model| model.name.clone()).collect(),
+        samples: manifest.samples,
+        objects: manifest.counts.objects,
+        set_aside: manifest.quarantined.values().sum(),
+    }
 }
 
 fn context_of(header: &ShardHeader) -> ArticleContext {

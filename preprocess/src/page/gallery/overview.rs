@@ -2,13 +2,37 @@
 
 use std::fmt::Write as _;
 
-use suw_shared::manifest::ShardSetManifest;
+use suw_shared::counts::ObjectCounts;
+use suw_shared::image_size::ImageSize;
 use suw_shared::sample::Sample;
 
 use crate::page::gallery::article::{frame_name, words};
 use crate::page::gallery::marks::{RULES, VERDICTS};
 use crate::page::html::{cards, escaped};
 use crate::quality::{GROUPS, Quality, Tally};
+
+/// What a manifest says about its set.
+#[derive(Clone, Debug)]
+pub struct SetFacts {
+    /// Data set.
+    pub dataset: String,
+    /// Split.
+    pub split: String,
+    /// Number of shards.
+    pub shards: usize,
+    /// Frames of a sample.
+    pub frames: u32,
+    /// Network size.
+    pub size: ImageSize,
+    /// What masks come from.
+    pub masks: Vec<String>,
+    /// Samples of all shards.
+    pub samples: u64,
+    /// Aligned objects by class.
+    pub objects: ObjectCounts,
+    /// Inputs that were set aside.
+    pub set_aside: u64,
+}
 
 /// What was counted over the whole set.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +49,7 @@ pub struct Totals {
 
 impl Totals {
     /// Counts one sample.
-    pub fn add(&mut self, size: suw_shared::image_size::ImageSize, sample: &Sample) {
+    pub fn add(&mut self, size: ImageSize, sample: &Sample) {
         self.quality.add(
             size,
             sample.pairs.as_deref().unwrap_or_default(),
@@ -42,11 +66,11 @@ impl Totals {
 }
 
 /// Title, large figures, and the tables of pairs and objects.
-pub fn overview(manifest: &ShardSetManifest, totals: &Totals, shown: usize) -> String {
+pub fn overview(set: &SetFacts, totals: &Totals, shown: usize) -> String {
     let pairs: usize = totals.quality.tallies.iter().map(|tally| tally.pairs).sum();
     let confirmed: usize = totals.quality.tallies.iter().map(|tally| tally.confirmed).sum();
     let measured: usize = totals.quality.tallies.iter().map(Tally::measured).sum();
-    let objects = manifest.counts.objects;
+    let objects = set.objects;
     let percent = |part: u64, whole: u64| {
         if whole == 0 {
             "-".to_owned()
@@ -55,36 +79,35 @@ pub fn overview(manifest: &ShardSetManifest, totals: &Totals, shown: usize) -> S
         }
     };
     let n_objects = objects.car + objects.person + objects.bicycle;
-    let aside: u64 = manifest.quarantined.values().sum();
     let figures = [
-        (manifest.samples.to_string(), "samples"),
+        (set.samples.to_string(), "samples"),
         (n_objects.to_string(), "aligned objects"),
         (pairs.to_string(), "pairs"),
         (percent(confirmed as u64, measured as u64), "of the measured pairs confirmed by depth"),
         (percent(totals.aligned, totals.movable), "of the detected pixels in aligned objects"),
-        (aside.to_string(), "inputs set aside"),
+        (set.set_aside.to_string(), "inputs set aside"),
     ];
     let figures: Vec<(String, String)> =
         figures.into_iter().map(|(value, word)| (value, word.to_owned())).collect();
-    let models: Vec<String> = manifest.models.iter().map(|model| model.name.clone()).collect();
+    let masks = if set.masks.is_empty() { "none".to_owned() } else { set.masks.join(", ") };
     let mut out = format!(
         "<h1>{} <small>{}</small></h1><p>{} shards of {} frames at {}x{}; masks by {}. {} of {} samples are shown, spread evenly.</p>\n",
-        escaped(&manifest.dataset),
-        escaped(&manifest.split),
-        manifest.shards.len(),
-        manifest.frames,
-        manifest.width,
-        manifest.height,
-        escaped(&models.join(", ")),
+        escaped(&set.dataset),
+        escaped(&set.split),
+        set.shards,
+        set.frames,
+        set.size.width,
+        set.size.height,
+        escaped(&masks),
         shown,
-        manifest.samples
+        set.samples
     );
     out.push_str(&cards(&figures));
     let _ = writeln!(
         out,
         "<details open class=\"counts\"><summary>Pairs and objects of the whole set</summary><div class=\"tables\"><div>{}</div><div>{}</div></div></details>",
         pair_table(&totals.quality),
-        object_counts(manifest, totals)
+        object_counts(set, totals)
     );
     out
 }
@@ -127,11 +150,11 @@ fn bar(share: Option<f64>) -> String {
     })
 }
 
-fn object_counts(manifest: &ShardSetManifest, totals: &Totals) -> String {
-    if manifest.frames == 1 {
+fn object_counts(set: &SetFacts, totals: &Totals) -> String {
+    if set.frames == 1 {
         return "<p class=\"none\">Single pictures have no aligned objects.</p>".to_owned();
     }
-    let objects = manifest.counts.objects;
+    let objects = set.objects;
     let rows = [("car", objects.car), ("person", objects.person), ("bicycle", objects.bicycle)];
     let most = rows.iter().map(|row| row.1).max().unwrap_or(0).max(1);
     let mut out = String::from(
@@ -142,13 +165,13 @@ fn object_counts(manifest: &ShardSetManifest, totals: &Totals) -> String {
             out,
             "<tr><td>{name}</td><td>{}{count}</td><td>{:.2}</td></tr>",
             bar(Some(count as f64 / most as f64)),
-            count as f64 / (manifest.samples.max(1)) as f64
+            count as f64 / (set.samples.max(1)) as f64
         );
     }
     let _ = write!(
         out,
         "</table></div><p class=\"small\">{} of {} samples have an aligned object.</p>",
-        totals.with_objects, manifest.samples
+        totals.with_objects, set.samples
     );
     out
 }
