@@ -25,14 +25,20 @@ enum Command {
     Plan(commands::plan::PlanArgs),
     /// Run Mask R-CNN and PSPNet on every frame that the mask store lacks.
     Masks(commands::masks::MasksArgs),
+    /// Bring masks of other tools to a mask store: struct2depth strips, KITTI MOTS text, COCO results.
+    ImportMasks(commands::import_masks::ImportMasksArgs),
     /// Make a shard set: start, or resume.
     Run(commands::run::RunArgs),
     /// Join finished partitions of a shard set.
     Merge(commands::merge::MergeArgs),
     /// Check data sets and shard sets against their manifests.
     Validate(commands::validate::ValidateArgs),
+    /// Write a page to look through the samples of a shard set.
+    Inspect(commands::inspect::InspectArgs),
     /// Count the pairs of a shard set and compare them with its depth.
     Quality(commands::quality::QualityArgs),
+    /// Write the aligned objects of a shard set as a COCO results file.
+    ExportCoco(commands::export_coco::ExportCocoArgs),
     /// Write one self-contained page about a shard set and a network trained on it.
     Report(commands::report::ReportArgs),
     /// Print the versions of the native libraries and the execution providers.
@@ -55,10 +61,13 @@ pub fn run() -> ExitCode {
         Command::Scan(args) => commands::scan::run(args),
         Command::Plan(args) => commands::plan::run(args),
         Command::Masks(args) => commands::masks::run(args),
+        Command::ImportMasks(args) => commands::import_masks::run(args),
         Command::Run(args) => commands::run::run(args),
         Command::Merge(args) => commands::merge::run(args),
         Command::Validate(args) => commands::validate::run(args),
+        Command::Inspect(args) => commands::inspect::run(args),
         Command::Quality(args) => commands::quality::run(args),
+        Command::ExportCoco(args) => commands::export_coco::run(args),
         Command::Report(args) => commands::report::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     };

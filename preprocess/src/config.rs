@@ -26,12 +26,14 @@ pub struct RunConfig {
     pub output: OutputConfig,
     /// Where depth comes from.
     pub depth: DepthConfig,
-    /// Where masks come from.
+    /// Where masks come from; without this section there are none.
+    #[serde(default)]
     pub masks: MasksConfig,
     /// Alignment over three frames (paper 2.1.1).
     #[serde(default)]
     pub align: AlignConfig,
     /// Weak labels (paper 2.1.2).
+    #[serde(default)]
     pub pairs: PairsConfig,
 }
 
@@ -74,9 +76,9 @@ const fn no_depth() -> DepthSource {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct MasksConfig {
-    /// The mask store.
-    pub root: PathBuf,
-    /// `models` fills the store with networks; `import` takes it as it is.
+    /// The mask store; needed unless the source is `none`.
+    pub root: Option<PathBuf>,
+    /// `models` fills the store with networks; `import` takes it as it is; `none` makes shards without masks.
     pub source: MaskSourceName,
     /// Spec of the instance network.
     pub instance: Option<PathBuf>,
@@ -88,6 +90,20 @@ pub struct MasksConfig {
     /// ONNX Runtime's threads inside one call; part of the fingerprint, because results may differ with it.
     #[serde(default = "one")]
     pub intra_threads: u32,
+}
+
+impl Default for MasksConfig {
+    /// No masks.
+    fn default() -> Self {
+        Self {
+            root: None,
+            source: MaskSourceName::None,
+            instance: None,
+            semantic: None,
+            device: cpu(),
+            intra_threads: one(),
+        }
+    }
 }
 
 fn cpu() -> String {
@@ -105,6 +121,18 @@ const fn one() -> u32 {
 pub enum MaskSourceName {
     Models,
     Import,
+    None,
+}
+
+impl MaskSourceName {
+    /// As it is written in run files.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Models => "models",
+            Self::Import => "import",
+            Self::None => "none",
+        }
+    }
 }
 
 /// `[align]`
@@ -132,8 +160,14 @@ pub struct PairsConfig {
     /// At most so many pairs of each kind for each rule.
     #[serde(default = "thirty_two")]
     pub per_rule: u32,
-    /// The rules file.
-    pub rules: PathBuf,
+    /// The rules file; needed where masks are used.
+    pub rules: Option<PathBuf>,
+}
+
+impl Default for PairsConfig {
+    fn default() -> Self {
+        Self { per_rule: thirty_two(), rules: None }
+    }
 }
 
 const fn thirty_two() -> u32 {
@@ -180,6 +214,15 @@ impl RunConfig {
             return Err(format!(
                 "align.iou_above = [{above}, {of}]: expected numerator and denominator of a share, such as [3, 10]"
             ));
+        }
+        if self.masks.source != MaskSourceName::None {
+            let name = self.masks.source.name();
+            if self.masks.root.is_none() {
+                return Err(format!("masks.source = \"{name}\" needs masks.root, the mask store"));
+            }
+            if self.pairs.rules.is_none() {
+                return Err(format!("masks.source = \"{name}\" needs pairs.rules, a rules file"));
+            }
         }
         if self.masks.source == MaskSourceName::Models
             && (self.masks.instance.is_none() || self.masks.semantic.is_none())

@@ -1,10 +1,13 @@
-//! Floor 5: what commands that run for a while share: threads, signals, loudness, exit codes.
+//! Floor 5: what commands share: threads, signals, loudness, exit codes, finished shard sets.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
 use suw_shared::exit::{Exit, Failure};
+use suw_shared::manifest::{MANIFEST_FILE, ShardSetManifest};
+use suw_shared::shard::ShardSet;
 
 use crate::progress::Loudness;
 
@@ -44,4 +47,22 @@ pub(crate) fn use_threads(threads: usize) -> anyhow::Result<()> {
 pub(crate) fn stopped(how: &str) -> anyhow::Error {
     Failure::stopped(format!("stopped by a signal {how}; run the same command again to resume"))
         .into()
+}
+
+/// A finished shard set; without shards (which is legal: all of its inputs were set aside) there is only the manifest.
+pub(crate) fn open_finished(folder: &Path) -> anyhow::Result<(ShardSetManifest, Option<ShardSet>)> {
+    let path = folder.join(MANIFEST_FILE);
+    if !path.is_file() {
+        let message = format!(
+            "cannot read shard set {folder:?}: expected a finished set with {MANIFEST_FILE}, got none"
+        );
+        return Err(Failure::usage(message).into());
+    }
+    let broken = |error: &dyn std::fmt::Display| Failure::integrity(error.to_string());
+    let manifest = ShardSetManifest::read(&path).map_err(|error| broken(&error))?;
+    let set = match manifest.shards.is_empty() {
+        true => None,
+        false => Some(ShardSet::open(folder).map_err(|error| broken(&error))?),
+    };
+    Ok((manifest, set))
 }

@@ -5,12 +5,15 @@ pub mod class_table;
 pub mod detected;
 // floor 1: arithmetic
 pub mod align;
+pub mod aligned_masks;
 pub mod components;
+pub mod depth_cleaning;
 pub mod detections;
 pub mod interpolate;
 pub mod logits;
 pub mod mask_paste;
 pub mod nearest;
+pub mod npy_depth;
 pub mod page;
 pub mod pairs;
 pub mod quality;
@@ -20,8 +23,12 @@ pub mod tensors;
 // floor 2: doors
 pub mod datasets;
 pub mod decode;
+pub mod depth_file;
+pub mod hdf5_depth;
+pub mod import;
 pub mod mask_store;
 pub mod onnx;
+pub mod picture_bytes;
 pub mod predicted;
 pub mod rules_file;
 pub mod shard_record;
@@ -30,10 +37,12 @@ pub mod stages;
 // floor 4: runs
 pub mod make_shard;
 pub mod masks_run;
+pub mod measured_files;
 pub mod plan;
 pub mod progress;
 pub mod run;
 pub mod scan;
+pub mod scan_pictures;
 pub mod synth;
 pub mod validation;
 // floor 5: command line

@@ -16,7 +16,9 @@ use crate::mask_store::Needs;
 use crate::plan::{Plan, PlannedShard};
 use crate::shard_record::ShardRecord;
 use crate::stages::assemble::assemble;
-use crate::stages::load::{Fault, LoadedFrame, Source, assemble_clip, load_frame, load_target};
+use crate::stages::load::{
+    Fault, LoadedFrame, Source, assemble_clip, clip_poses, load_frame, load_target,
+};
 
 /// Clips that are in memory at once, per thread; more only costs memory.
 const CLIPS_PER_THREAD: usize = 8;
@@ -91,9 +93,11 @@ fn read_frame(
     needs: Needs,
 ) -> Result<(LoadedFrame, FrameMasks), Fault> {
     let loaded = load_frame(source(plan), frame, &plan.load)?;
+    let Some(store) = &plan.store else {
+        return Ok((loaded, FrameMasks { detections: Vec::new(), semantic: None }));
+    };
     let (scene, stem) = plan.manifest.frame_name(frame);
-    let masks = plan
-        .store
+    let masks = store
         .read_frame(scene, stem, loaded.native_size, needs)
         .map_err(|error| Fault { kind: error.kind(), reason: error.to_string() })?;
     Ok((loaded, masks))
@@ -113,7 +117,8 @@ fn encode_clip(
     let masks: Vec<&FrameMasks> = parts.iter().map(|(_, masks)| masks).collect();
     let target =
         load_target(source(plan), clip.target(), &plan.load).map_err(|e| e.of(&clip.key))?;
-    let loaded = assemble_clip(&images, target).map_err(|e| e.of(&clip.key))?;
+    let pose = clip_poses(&plan.manifest, clip);
+    let loaded = assemble_clip(&images, target, pose).map_err(|e| e.of(&clip.key))?;
     let sample = assemble(clip.key.clone(), loaded, &masks, &plan.assemble)?;
     EncodedSample::new(sample, &plan.header).map_err(|error| Problem {
         kind: ProblemKind::SampleInvalid,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use suw_shared::checksum::{blake3_of_bytes, blake3_of_file};
 use suw_shared::depth_source::DepthSource;
 use suw_shared::exit::Failure;
@@ -12,9 +12,10 @@ use suw_shared::shard::{Contents, DepthUnit, ShardHeader};
 
 use crate::align::AlignParams;
 use crate::config::{MaskSourceName, RunConfig, usage};
-use crate::datasets::manifest::DataSetManifest;
+use crate::datasets::manifest::{DataSetKind, DataSetManifest};
 use crate::mask_store::MaskStore;
 use crate::onnx::{Device, Models, SessionOptions};
+use crate::pairs::rules::Rules;
 use crate::plan::{Partition, Plan, assign};
 use crate::rules_file;
 use crate::stages::assemble::AssembleParams;
@@ -44,14 +45,8 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
     let load =
         LoadParams { fit: config.fit, size, depth: config.depth.source, gt: config.depth.gt };
     check_params(&manifest, &load).map_err(usage)?;
-    let rules = rules_file::read(&config.pairs.rules).map_err(usage)?;
     let (store, networks, models) = open_masks(config)?;
-    let rules_digest = digest(&config.pairs.rules)?;
-    let rules_name = file_name(&config.pairs.rules);
-    let pairs = json!({
-        "per_rule": config.pairs.per_rule,
-        "rules": {"blake3": rules_digest, "file": rules_name},
-    });
+    let (rules, pairs) = open_rules(config)?;
     let resolved = json!({
         "align": config.align,
         "depth": config.depth,
@@ -89,21 +84,13 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
         frames: manifest.frames,
         stride: manifest.stride,
         size,
-        depth_unit: DepthUnit::Metre,
+        depth_unit: depth_unit(manifest.dataset, config.depth.source),
         depth_source: config.depth.source,
         gt_source: config.depth.gt,
         provenance: provenance.to_string(),
-        contents: Contents {
-            depth: config.depth.source != DepthSource::None,
-            intrinsics: true,
-            pose: false,
-            semantic: true,
-            objects: manifest.frames == 3,
-            pairs: true,
-            ordinal: false,
-            gt: config.depth.gt != DepthSource::None,
-        },
+        contents: contents_of(config, &manifest),
     };
+    let contents = header.contents;
     let clips = manifest.clips();
     let per_shard = config.output.samples_per_shard as usize;
     let [above, of] = config.align.iou_above;
@@ -123,6 +110,7 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
                 iou_den: of,
                 min_area: config.align.min_area,
             },
+            contents,
             rules,
             per_rule: config.pairs.per_rule as usize,
             seed: Seed(config.seed),
@@ -135,33 +123,75 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
     Ok(Opened { plan, networks })
 }
 
-type Masks = (MaskStore, Option<(Models, SessionOptions)>, Vec<ModelEntry>);
+/// The parts that every sample of the set has.
+fn contents_of(config: &RunConfig, manifest: &DataSetManifest) -> Contents {
+    let masks = config.masks.source != MaskSourceName::None;
+    // On KITTI a missing camera is a fault of the scene; elsewhere cameras may be unknown to the whole set.
+    let intrinsics = manifest.dataset == DataSetKind::Kitti || manifest.has_intrinsics();
+    let ordinal = manifest.dataset == DataSetKind::Megadepth;
+    Contents {
+        depth: config.depth.source != DepthSource::None,
+        intrinsics,
+        pose: manifest.frames == 3 && manifest.has_poses(),
+        semantic: masks,
+        objects: masks && manifest.frames == 3,
+        pairs: masks || ordinal,
+        ordinal,
+        gt: config.depth.gt != DepthSource::None,
+    }
+}
+
+/// Structure from motion knows no metre.
+fn depth_unit(dataset: DataSetKind, source: DepthSource) -> DepthUnit {
+    match (dataset, source) {
+        (DataSetKind::Mannequin | DataSetKind::Megadepth, _) => DepthUnit::Scene,
+        (_, DepthSource::Sfm | DepthSource::Mvs) => DepthUnit::Scene,
+        _ => DepthUnit::Metre,
+    }
+}
+
+/// The rules where masks are used, and what the provenance says about pairs.
+fn open_rules(config: &RunConfig) -> anyhow::Result<(Option<Rules>, Value)> {
+    let per_rule = config.pairs.per_rule;
+    match &config.pairs.rules {
+        Some(path) if config.masks.source != MaskSourceName::None => {
+            let rules = rules_file::read(path).map_err(usage)?;
+            let named = json!({"blake3": digest(path)?, "file": file_name(path)});
+            Ok((Some(rules), json!({"per_rule": per_rule, "rules": named})))
+        }
+        _ => Ok((None, json!({"per_rule": per_rule}))),
+    }
+}
+
+type Masks = (Option<MaskStore>, Option<(Models, SessionOptions)>, Vec<ModelEntry>);
 
 fn open_masks(config: &RunConfig) -> anyhow::Result<Masks> {
     let masks = &config.masks;
+    // `RunConfig::check` asks for a root where there are masks.
+    let root = masks.root.as_deref().unwrap_or(Path::new(""));
     match (masks.source, &masks.instance, &masks.semantic) {
+        (MaskSourceName::None, ..) => Ok((None, None, Vec::new())),
         (MaskSourceName::Models, Some(instance), Some(semantic)) => {
             let device: Device = masks.device.parse().map_err(usage)?;
             let options = SessionOptions { device, intra_threads: masks.intra_threads as usize };
             let models = Models::open(instance, semantic).map_err(Failure::from)?;
             let identity = models.identity();
-            let store =
-                MaskStore::open_for_models(&masks.root, &identity).map_err(Failure::from)?;
+            let store = MaskStore::open_for_models(root, &identity).map_err(Failure::from)?;
             let entry = |role, name, blake3| ModelEntry { role, name, blake3 };
             let entries = vec![
                 entry(ModelRole::Instance, identity.instance.name, identity.instance.blake3),
                 entry(ModelRole::Semantic, identity.semantic.name, identity.semantic.blake3),
             ];
-            Ok((store, Some((models, options)), entries))
+            Ok((Some(store), Some((models, options)), entries))
         }
         (MaskSourceName::Models, ..) => {
             Err(usage("masks.source = \"models\" needs masks.instance and masks.semantic"))
         }
         (MaskSourceName::Import, ..) => {
-            let store = MaskStore::open_import(&masks.root).map_err(Failure::from)?;
+            let store = MaskStore::open_import(root).map_err(Failure::from)?;
             let blake3 = store.imported_digest().map_err(Failure::from)?;
             let entry = ModelEntry { role: ModelRole::Import, name: store.import_name(), blake3 };
-            Ok((store, None, vec![entry]))
+            Ok((Some(store), None, vec![entry]))
         }
     }
 }

@@ -33,8 +33,8 @@ pub struct Plan {
     pub load: LoadParams,
     /// From parts to a sample.
     pub assemble: AssembleParams,
-    /// The mask store.
-    pub store: MaskStore,
+    /// The mask store, where masks are used.
+    pub store: Option<MaskStore>,
     /// What the masks come from, for the manifest.
     pub models: Vec<ModelEntry>,
     /// BLAKE3 of the resolved configuration.
@@ -132,7 +132,7 @@ impl Plan {
                 stem: stem.to_owned(),
                 image: self.root.join(&self.manifest.image_file(frame).path),
                 // A scene without a readable picture has no size; the mask stage reports the picture itself.
-                size: self.manifest.scene_size(frame).unwrap_or(ImageSize::new(1, 1)),
+                size: self.manifest.frame_size(frame).unwrap_or(ImageSize::new(1, 1)),
                 needs,
             }
         };

@@ -53,6 +53,29 @@ pub enum Verdict {
     Unmeasured,
 }
 
+/// What a verdict says about the order of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weighed {
+    /// Far > near.
+    Confirmed,
+    /// Near > 1.02 far.
+    Contradicted,
+    /// Between the two.
+    Tie,
+    /// Without a measured pixel on one side.
+    Unmeasured,
+}
+
+/// Holds the depth of both ends against the order.
+pub fn weighed(verdict: Verdict) -> Weighed {
+    match verdict {
+        Verdict::Unmeasured => Weighed::Unmeasured,
+        Verdict::Measured { far, near } if far > near => Weighed::Confirmed,
+        Verdict::Measured { far, near } if near > CONTRADICTED_ABOVE * far => Weighed::Contradicted,
+        Verdict::Measured { .. } => Weighed::Tie,
+    }
+}
+
 /// What was counted in one group.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
@@ -88,19 +111,15 @@ impl Tally {
 
     fn add(&mut self, verdict: Verdict) {
         self.pairs += 1;
-        match verdict {
-            Verdict::Unmeasured => self.unmeasured += 1,
-            Verdict::Measured { far, near } => {
-                self.gaps.push((far - near) as f32);
-                if far > near {
-                    self.confirmed += 1;
-                } else if near > CONTRADICTED_ABOVE * far {
-                    self.contradicted += 1;
-                } else {
-                    self.tie += 1;
-                }
-            }
+        if let Verdict::Measured { far, near } = verdict {
+            self.gaps.push((far - near) as f32);
         }
+        *match weighed(verdict) {
+            Weighed::Confirmed => &mut self.confirmed,
+            Weighed::Contradicted => &mut self.contradicted,
+            Weighed::Tie => &mut self.tie,
+            Weighed::Unmeasured => &mut self.unmeasured,
+        } += 1;
     }
 }
 
@@ -153,7 +172,8 @@ pub fn verdict(pair: &Pair, size: ImageSize, depth: &[f32]) -> Verdict {
     }
 }
 
-fn group_of(pair: &Pair) -> Group {
+/// The group that a pair is counted in.
+pub fn group_of(pair: &Pair) -> Group {
     let rule = match (pair.origin, pair.rule) {
         (Origin::DifferentClass, Rule::TreeOrBuilding) => "B",
         (Origin::DifferentClass, Rule::Object) => "C",

@@ -1,26 +1,22 @@
-//! Floor 4: a walk through a data set: which clips there are, sizes and checksums of all files, what is missing.
+//! Floor 4: a walk through KITTI raw: which clips there are, sizes and checksums of all files, what is missing.
 //!
 //! Files are read in parallel, the manifest does not depend on the order. A broken file makes a problem, not an end:
 //! its clips stay in the manifest, and whoever loads them finds the fault again and sets just them aside.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
-use rayon::prelude::*;
-use suw_shared::checksum::blake3_of_file;
 use suw_shared::image_size::ImageSize;
 use suw_shared::problem::{Problem, ProblemKind};
 
 use crate::datasets::calibration::{CameraCalibration, VelodyneCalibration};
-use crate::datasets::kitti::{self, KittiFrame, KittiScene, KittiTree, WalkError};
+use crate::datasets::kitti::{self, KittiFrame, KittiScene, KittiTree};
 use crate::datasets::manifest::{
-    DataSetCounts, DataSetKind, DataSetManifest, FORMAT, FileEntry, FrameFiles, Scene, VERSION,
+    DataSetCounts, DataSetKind, DataSetManifest, FORMAT, FrameFiles, Scene, VERSION,
 };
 use crate::datasets::split::SplitEntry;
 use crate::datasets::velodyne::POINT_BYTES;
-use crate::decode::image_size;
+use crate::measured_files::{Measured, ScanError, measure, usual_size};
 
 /// What to scan.
 #[derive(Clone, Debug)]
@@ -35,30 +31,6 @@ pub struct ScanPlan<'a> {
     pub stride: u32,
     /// Frames of a clip: 3 or 1.
     pub frames: u32,
-}
-
-/// Why there is no manifest.
-#[derive(Debug, thiserror::Error)]
-pub enum ScanError {
-    /// A folder cannot be walked.
-    #[error(transparent)]
-    Walk(#[from] WalkError),
-    /// A file that is there cannot be read.
-    #[error("cannot read {path:?}: {source}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Nothing to make a manifest of.
-    #[error("cannot find a clip in {root:?}: {message}")]
-    NoClips {
-        /// Where.
-        root: PathBuf,
-        /// Expected, got.
-        message: String,
-    },
 }
 
 /// Walks KITTI raw; `progress(done, total)` counts files.
@@ -190,13 +162,6 @@ fn no_clips(plan: &ScanPlan, scenes: &[KittiScene], problems: &[Problem]) -> Sca
     ScanError::NoClips { root: plan.root.to_owned(), message }
 }
 
-/// What one pass over a file finds.
-struct Measured {
-    entry: FileEntry,
-    /// Of pictures; the cause where the header cannot be read.
-    size: Option<Result<ImageSize, String>>,
-}
-
 /// Relative paths of all files of the chosen frames; true for pictures.
 fn paths_of(root: &Path, chosen: &[Chosen]) -> BTreeMap<String, bool> {
     let mut paths = BTreeMap::new();
@@ -216,30 +181,6 @@ fn paths_of(root: &Path, chosen: &[Chosen]) -> BTreeMap<String, bool> {
 fn calibration_paths(scene: &str) -> [String; 2] {
     let date = kitti::date_of_scene(scene);
     [kitti::CAMERA_CALIBRATION, kitti::VELODYNE_CALIBRATION].map(|name| format!("{date}/{name}"))
-}
-
-fn measure(
-    root: &Path,
-    paths: BTreeMap<String, bool>,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<BTreeMap<String, Measured>, ScanError> {
-    let (done, total) = (AtomicUsize::new(0), paths.len());
-    let paths: Vec<(String, bool)> = paths.into_iter().collect();
-    paths
-        .into_par_iter()
-        .map(|(relative, is_image)| {
-            let path = root.join(&relative);
-            let read = || -> io::Result<(u64, String)> {
-                Ok((std::fs::metadata(&path)?.len(), blake3_of_file(&path)?))
-            };
-            let (bytes, blake3) =
-                read().map_err(|source| ScanError::Read { path: path.clone(), source })?;
-            let size = is_image.then(|| image_size(&path).map_err(|error| error.cause()));
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            let entry = FileEntry { blake3, bytes, path: relative.clone() };
-            Ok((relative, Measured { entry, size }))
-        })
-        .collect()
 }
 
 fn scene_entry(
@@ -264,7 +205,7 @@ fn scene_entry(
         .collect();
     clips.sort_unstable_by_key(|clip| clip[clip.len() / 2]);
 
-    let size = usual_size(&frames, measured);
+    let size = usual_size(frames.iter().map(|(frame, _)| frame.image.as_str()), measured);
     for (frame, _) in &frames {
         problems.extend(frame_problems(chosen.name, frame, size, measured));
     }
@@ -294,6 +235,7 @@ fn scene_entry(
                 image: positions[frame.image.as_str()],
                 lidar: frame.lidar.as_ref().and_then(position),
                 stem: frame.stem.clone(),
+                ..FrameFiles::default()
             })
             .collect(),
         intrinsics: camera.ok().map(|camera| camera.intrinsics().into()),
@@ -316,21 +258,6 @@ fn camera_of(
         }
         _ => Ok(camera),
     }
-}
-
-/// The size that most pictures have; of equally frequent ones the smallest.
-fn usual_size(
-    frames: &[(&KittiFrame, u64)],
-    measured: &BTreeMap<String, Measured>,
-) -> Option<ImageSize> {
-    let mut counts: BTreeMap<ImageSize, usize> = BTreeMap::new();
-    for (frame, _) in frames {
-        if let Some(Ok(size)) = &measured[&frame.image].size {
-            *counts.entry(*size).or_default() += 1;
-        }
-    }
-    let most = counts.values().copied().max()?;
-    counts.into_iter().find(|(_, count)| *count == most).map(|(size, _)| size)
 }
 
 fn frame_problems(

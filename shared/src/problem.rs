@@ -17,8 +17,10 @@ pub enum ProblemKind {
     ImageSize,
     /// A calibration file that is missing or cannot be read.
     CalibrationUnreadable,
-    /// A depth file (Velodyne, 16-bit PNG) that cannot be read or holds impossible values.
+    /// A depth file that cannot be read or holds impossible values.
     DepthUnreadable,
+    /// A depth map with too little in it to learn from.
+    DepthSparse,
     /// No masks for a frame in the mask store.
     MaskMissing,
     /// Masks of a frame that cannot be read, or of another size than its picture.
@@ -37,11 +39,12 @@ pub enum ProblemKind {
 
 impl ProblemKind {
     /// All kinds, in the order of the schema.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ImageUnreadable,
         Self::ImageSize,
         Self::CalibrationUnreadable,
         Self::DepthUnreadable,
+        Self::DepthSparse,
         Self::MaskMissing,
         Self::MaskUnreadable,
         Self::ModelFailed,
@@ -58,6 +61,7 @@ impl ProblemKind {
             Self::ImageSize => "image-size",
             Self::CalibrationUnreadable => "calibration-unreadable",
             Self::DepthUnreadable => "depth-unreadable",
+            Self::DepthSparse => "depth-sparse",
             Self::MaskMissing => "mask-missing",
             Self::MaskUnreadable => "mask-unreadable",
             Self::ModelFailed => "model-failed",

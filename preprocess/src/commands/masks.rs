@@ -44,10 +44,10 @@ pub struct MasksArgs {
 pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
     let config = RunConfig::read(&args.run, &args.set)?;
     let opened = open_plan(&config, args.partition.unwrap_or(Partition::WHOLE))?;
-    let Some(networks) = &opened.networks else {
+    let (Some(networks), Some(store)) = (&opened.networks, &opened.plan.store) else {
         return Err(usage(format!(
-            "cannot make masks: masks.source = \"import\" takes the store {:?} as it is; expected \"models\"",
-            config.masks.root
+            "cannot make masks: masks.source = {:?} runs no network; expected \"models\"",
+            config.masks.source.name()
         )));
     };
     let loudness = loudness(args.quiet, args.verbose);
@@ -57,8 +57,8 @@ pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
         return Err(stopped("with the masks made so far kept"));
     }
     let frames = opened.plan.mask_frames();
-    let missing = missing_frames(&opened.plan.store, &frames).len();
-    println!("{}: {} frames, {missing} set aside", config.masks.root.display(), frames.len());
+    let missing = missing_frames(store, &frames).len();
+    println!("{}: {} frames, {missing} set aside", store.root().display(), frames.len());
     Ok(set_aside(missing as u64, args.allow_quarantine))
 }
 
@@ -71,8 +71,9 @@ pub(crate) fn fill(
     stop: &AtomicBool,
     loudness: Loudness,
 ) -> anyhow::Result<bool> {
+    let Some(store) = &plan.store else { return Ok(true) };
     let frames = plan.mask_frames();
-    let missing = missing_frames(&plan.store, &frames).len();
+    let missing = missing_frames(store, &frames).len();
     if missing == 0 {
         return Ok(true);
     }
@@ -90,7 +91,7 @@ pub(crate) fn fill(
     let workers = models.segmenters(&runtime, *options, sessions).map_err(Failure::from)?;
     let progress = Progress::new("masks", loudness);
     let report =
-        fill_store(&plan.store, &frames, workers, stop, &|done, total| progress.set(done, total));
+        fill_store(store, &frames, workers, stop, &|done, total| progress.set(done, total));
     progress.finish();
     let report = report.map_err(Failure::from)?;
     for problem in &report.problems {

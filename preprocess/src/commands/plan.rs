@@ -36,9 +36,9 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     let opened = open_plan(&config, args.partition.unwrap_or(Partition::WHOLE))?;
     let plan = &opened.plan;
     let frames = plan.mask_frames();
-    let masks_missing = match opened.networks {
-        Some(_) => missing_frames(&plan.store, &frames).len(),
-        None => 0,
+    let masks_missing = match (&opened.networks, &plan.store) {
+        (Some(_), Some(store)) => missing_frames(store, &frames).len(),
+        _ => 0,
     };
     let shards: Vec<_> = plan.own_shards().collect();
     let clips: usize = shards.iter().map(|shard| shard.clips.len()).sum();
@@ -75,6 +75,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         println!("masks        {} ({:?}), BLAKE3 {}", model.name, model.role, &model.blake3[..12]);
     }
     match (&opened.networks, masks_missing) {
+        (None, _) if plan.store.is_none() => println!("networks     none run: no masks are used"),
         (None, _) => println!("networks     none run: masks are imported"),
         (Some(_), 0) => println!("networks     none run: every mask is in the store"),
         (Some(_), n) => println!("networks     run on {n} frames that the store lacks"),
@@ -91,5 +92,6 @@ fn sample_bytes(plan: &Plan) -> u64 {
     let contents = plan.header.contents;
     let depth = if contents.depth { 4 } else { 0 };
     let objects = if contents.objects { frames + 1 } else { 0 };
-    area * (3 * frames + depth + 1 + objects)
+    let maps = u64::from(contents.semantic) + u64::from(contents.ordinal);
+    area * (3 * frames + depth + maps + objects)
 }

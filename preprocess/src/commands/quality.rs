@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 use suw_shared::exit::{Exit, Failure};
-use suw_shared::manifest::{MANIFEST_FILE, ShardSetManifest};
 use suw_shared::pair::PairKind;
-use suw_shared::shard::ShardSet;
 
-use crate::progress::{Loudness, Progress};
+use crate::launch::{loudness, open_finished};
+use crate::progress::Progress;
 use crate::quality::{GROUPS, Group, PAIRS_ENOUGH, Quality, Tally};
 
 /// Arguments of `quality`.
@@ -34,23 +33,12 @@ pub struct QualityArgs {
 
 /// Counts the pairs of all samples and prints a table.
 pub fn run(args: &QualityArgs) -> anyhow::Result<Exit> {
-    let manifest_path = args.shards.join(MANIFEST_FILE);
-    if !manifest_path.is_file() {
-        let message = format!(
-            "cannot read shard set {:?}: expected a finished set with {MANIFEST_FILE}, got none",
-            args.shards
-        );
-        return Err(Failure::usage(message).into());
-    }
-    let broken = |error: &dyn std::fmt::Display| Failure::integrity(error.to_string());
-    let manifest = ShardSetManifest::read(&manifest_path).map_err(|error| broken(&error))?;
+    let (_, set) = open_finished(&args.shards)?;
     let mut quality = Quality::default();
-    // A set without shards is legal: all of its inputs were set aside.
-    if !manifest.shards.is_empty() {
-        let set = ShardSet::open(&args.shards).map_err(|error| broken(&error))?;
-        let progress = Progress::new("quality", loudness(args));
+    if let Some(set) = &set {
+        let progress = Progress::new("quality", loudness(args.quiet, args.verbose));
         for index in 0..set.len() {
-            let sample = set.read(index).map_err(|error| broken(&error))?;
+            let sample = set.read(index).map_err(|error| Failure::integrity(error.to_string()))?;
             let pairs = sample.pairs.as_deref().unwrap_or_default();
             quality.add(set.header().size, pairs, sample.depth.as_deref());
             progress.set(index + 1, set.len());
@@ -63,14 +51,6 @@ pub fn run(args: &QualityArgs) -> anyhow::Result<Exit> {
         print_table(&quality);
     }
     Ok(Exit::Done)
-}
-
-fn loudness(args: &QualityArgs) -> Loudness {
-    match (args.quiet, args.verbose) {
-        (true, _) => Loudness::Quiet,
-        (_, true) => Loudness::Verbose,
-        _ => Loudness::Normal,
-    }
 }
 
 /// Shares and medians that stand on no pair are null.

@@ -8,11 +8,13 @@ use serde_json::json;
 use suw_shared::exit::{Exit, Failure};
 use suw_shared::problem::count_by_kind;
 
-use crate::datasets::manifest::DataSetManifest;
+use crate::datasets::manifest::{DataSetKind, DataSetManifest};
 use crate::datasets::manifest_file::check_split_name;
 use crate::datasets::split::{self, SplitEntry};
+use crate::measured_files::ScanError;
 use crate::progress::{Loudness, Progress};
-use crate::scan::{ScanError, ScanPlan, scan};
+use crate::scan::{ScanPlan, scan};
+use crate::scan_pictures::{PicturesPlan, parse_targets, scan_pictures};
 
 /// Problems that are printed one by one; all of them stand in the manifest.
 const PROBLEMS_SHOWN: usize = 10;
@@ -26,10 +28,10 @@ pub struct ScanArgs {
     /// Layout of the data set
     #[arg(long, value_enum)]
     pub dataset: Layout,
-    /// The folder that holds the data set; for KITTI the one with the date folders
+    /// The folder that holds the data set; for KITTI the one with the date folders. docs/data-sets.md draws each layout
     #[arg(long, value_name = "DIR")]
     pub root: PathBuf,
-    /// Only the target frames of this list: lines "date/drive frame l|r"
+    /// Only what this list names: lines "date/drive frame l|r" for KITTI, else scenes, folders of scenes or pictures
     #[arg(long, value_name = "FILE")]
     pub split: Option<PathBuf>,
     /// Name of the split in shards; default: the list's name without folder and extension, or "all"
@@ -38,9 +40,9 @@ pub struct ScanArgs {
     /// A clip is the frames numbered t - N, t and t + N
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub stride: u32,
-    /// Frames of a clip: 3, or 1 for evaluation sets whose targets need no neighbors
-    #[arg(long, default_value_t = 3, value_parser = parse_frames)]
-    pub frames: u32,
+    /// Frames of a clip: 3, or 1 for single pictures; default: 3, but 1 for folder and megadepth
+    #[arg(long, value_parser = parse_frames)]
+    pub frames: Option<u32>,
     /// Where the manifest goes
     #[arg(long, value_name = "FILE.json")]
     pub out: PathBuf,
@@ -60,6 +62,30 @@ pub struct ScanArgs {
 pub enum Layout {
     /// KITTI raw, and the street world
     Kitti,
+    /// Own pictures, with or without depth and cameras
+    Folder,
+    /// Mannequin Challenge: camera files, pictures from the videos, COLMAP workspaces
+    Mannequin,
+    /// MegaDepth v1
+    Megadepth,
+}
+
+impl Layout {
+    fn kind(self) -> DataSetKind {
+        match self {
+            Self::Kitti => DataSetKind::Kitti,
+            Self::Folder => DataSetKind::Folder,
+            Self::Mannequin => DataSetKind::Mannequin,
+            Self::Megadepth => DataSetKind::Megadepth,
+        }
+    }
+
+    fn usual_frames(self) -> u32 {
+        match self {
+            Self::Kitti | Self::Mannequin => 3,
+            Self::Folder | Self::Megadepth => 1,
+        }
+    }
 }
 
 fn parse_frames(text: &str) -> Result<u32, String> {
@@ -72,23 +98,23 @@ fn parse_frames(text: &str) -> Result<u32, String> {
 
 /// Writes the manifest. Problems are listed in it and do not fail the command; a data set without any clip does.
 pub fn run(args: &ScanArgs) -> Result<Exit> {
-    let Layout::Kitti = args.dataset;
     if !args.root.is_dir() {
         let message = format!("cannot scan {:?}: expected a folder, got none", args.root);
         return Err(Failure::usage(message).into());
     }
-    let targets = args.split.as_deref().map(read_split).transpose()?;
+    if args.dataset == Layout::Megadepth && args.frames == Some(3) {
+        let message =
+            "cannot scan megadepth with --frames 3: expected 1, its pictures are no video";
+        return Err(Failure::usage(message.to_owned()).into());
+    }
     let name = split_name(args)?;
-    let plan = ScanPlan {
-        root: &args.root,
-        split: &name,
-        targets: targets.as_deref(),
-        stride: args.stride,
-        frames: args.frames,
-    };
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let progress = Progress::new("files", loudness);
-    let manifest = scan(&plan, &|done, total| progress.set(done, total)).map_err(failure)?;
+    let count = |done, total| progress.set(done, total);
+    let manifest = match args.dataset {
+        Layout::Kitti => scan_drives(args, &name, &count)?,
+        other => scan_others(args, other, &name, &count)?,
+    };
     progress.finish();
     if let Some(folder) = args.out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make folder {folder:?}"))?;
@@ -98,6 +124,46 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+fn scan_drives(
+    args: &ScanArgs,
+    name: &str,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<DataSetManifest> {
+    let targets: Option<Vec<SplitEntry>> = match &args.split {
+        Some(path) => Some(read_split(path, split::parse)?),
+        None => None,
+    };
+    let plan = ScanPlan {
+        root: &args.root,
+        split: name,
+        targets: targets.as_deref(),
+        stride: args.stride,
+        frames: args.frames.unwrap_or(args.dataset.usual_frames()),
+    };
+    scan(&plan, progress).map_err(failure)
+}
+
+fn scan_others(
+    args: &ScanArgs,
+    layout: Layout,
+    name: &str,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<DataSetManifest> {
+    let targets: Option<Vec<String>> = match &args.split {
+        Some(path) => Some(read_split(path, parse_targets)?),
+        None => None,
+    };
+    let plan = PicturesPlan {
+        dataset: layout.kind(),
+        root: &args.root,
+        split: name,
+        targets: targets.as_deref(),
+        stride: args.stride,
+        frames: args.frames.unwrap_or(layout.usual_frames()),
+    };
+    scan_pictures(&plan, progress).map_err(failure)
+}
+
 fn failure(error: ScanError) -> anyhow::Error {
     match error {
         ScanError::Read { .. } => error.into(),
@@ -105,10 +171,13 @@ fn failure(error: ScanError) -> anyhow::Error {
     }
 }
 
-fn read_split(path: &Path) -> Result<Vec<SplitEntry>> {
+fn read_split<T, E: std::fmt::Display>(
+    path: &Path,
+    parse: impl Fn(&str) -> Result<T, E>,
+) -> Result<T> {
     let cannot = |cause: String| Failure::usage(format!("cannot use split {path:?}: {cause}"));
     let text = fs::read_to_string(path).map_err(|error| cannot(error.to_string()))?;
-    Ok(split::parse(&text).map_err(|error| cannot(error.to_string()))?)
+    Ok(parse(&text).map_err(|error| cannot(error.to_string()))?)
 }
 
 fn split_name(args: &ScanArgs) -> Result<String> {
@@ -138,7 +207,12 @@ fn report(args: &ScanArgs, manifest: &DataSetManifest) {
         counts.bytes as f64 / 1e6,
         args.out.display()
     );
-    println!("laser scans: {}, depth pictures: {}", counts.lidar, counts.ground_truth);
+    match manifest.dataset {
+        DataSetKind::Kitti => {
+            println!("laser scans: {}, depth pictures: {}", counts.lidar, counts.ground_truth);
+        }
+        _ => println!("depth maps: {}", counts.depth_maps),
+    }
     for (kind, count) in &problems {
         println!("{kind}: {count}");
     }

@@ -4,12 +4,12 @@
 //! `DRIVE/proj_depth/groundtruth/image_0X/`, where KITTI's depth download puts them once it is merged into the drives.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::sample_key::SampleKey;
+
+use crate::datasets::listing::{WalkError, folders, list, name_of};
 
 /// The rectified color cameras.
 pub const CAMERAS: [u8; 2] = [2, 3];
@@ -49,27 +49,6 @@ pub struct KittiTree {
     pub scenes: Vec<KittiScene>,
     /// Drives and cameras without a frame.
     pub problems: Vec<Problem>,
-}
-
-/// A folder that cannot be walked.
-#[derive(Debug, thiserror::Error)]
-pub enum WalkError {
-    /// A folder that cannot be listed.
-    #[error("cannot list folder {path:?}: {source}")]
-    List {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A name that cannot be part of a sample key.
-    #[error("cannot use folder {path:?}: {reason}")]
-    Name {
-        /// Which, or its parent where the name is no text.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
 }
 
 /// The name of a scene.
@@ -150,18 +129,6 @@ fn scene_of(root: &Path, drive: &str, camera: u8) -> Result<KittiScene, WalkErro
     Ok(KittiScene { name, frames })
 }
 
-/// Names of the folders in a folder, sorted.
-fn folders(path: &Path) -> Result<Vec<String>, WalkError> {
-    let mut names = Vec::new();
-    for entry in list(path)? {
-        if entry.is_dir() {
-            names.push(name_of(&entry)?);
-        }
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
 /// Files whose stem is a number, as stem and relative path; none where the folder is absent. Of two files of one number
 /// the first extension of the list wins, then the shorter name.
 fn files(
@@ -194,22 +161,10 @@ fn files(
     Ok(named.collect())
 }
 
-fn list(path: &Path) -> Result<Vec<PathBuf>, WalkError> {
-    let error = |source| WalkError::List { path: path.to_owned(), source };
-    fs::read_dir(path)
-        .map_err(error)?
-        .map(|entry| entry.map(|entry| entry.path()).map_err(error))
-        .collect()
-}
-
-fn name_of(path: &Path) -> Result<String, WalkError> {
-    path.file_name().and_then(|name| name.to_str()).map(str::to_owned).ok_or_else(|| {
-        WalkError::Name { path: path.to_owned(), reason: "its name is no text".to_owned() }
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn touch(root: &Path, path: &str) {

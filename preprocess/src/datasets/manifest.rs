@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use suw_shared::camera::Intrinsics;
 use suw_shared::image_size::ImageSize;
+use suw_shared::pose::RigidTransform;
 use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::sample_key::SampleKey;
 
@@ -20,15 +21,24 @@ pub const VERSION: u32 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DataSetKind {
+    /// Pictures in folders, with or without depth and cameras.
+    Folder,
     /// KITTI raw, and the street world, which has the same layout.
     Kitti,
+    /// Mannequin Challenge: clips with given poses, with or without depth from COLMAP.
+    Mannequin,
+    /// MegaDepth v1: single pictures with depth from structure from motion, or foreground and background.
+    Megadepth,
 }
 
 impl DataSetKind {
     /// The kind as it is written in files and shard names.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Folder => "folder",
             Self::Kitti => "kitti",
+            Self::Mannequin => "mannequin",
+            Self::Megadepth => "megadepth",
         }
     }
 }
@@ -67,6 +77,9 @@ pub struct DataSetCounts {
     pub bytes: u64,
     /// Clips.
     pub clips: u64,
+    /// Frames with a depth map (PNG, NumPy, HDF5, COLMAP); 0 on KITTI.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub depth_maps: u64,
     /// Frames.
     pub frames: u64,
     /// Frames with a 16-bit depth picture.
@@ -75,6 +88,10 @@ pub struct DataSetCounts {
     pub lidar: u64,
     /// Scenes.
     pub scenes: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One file.
@@ -89,7 +106,7 @@ pub struct FileEntry {
     pub path: String,
 }
 
-/// One camera of one drive.
+/// One camera of one drive, or one folder or clip.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scene {
@@ -99,7 +116,7 @@ pub struct Scene {
     pub clips: Vec<Vec<u32>>,
     /// Sorted by stem.
     pub frames: Vec<FrameFiles>,
-    /// At native size; `null` where the calibration is missing or broken.
+    /// At native size, for pictures of the scene's size; `null` where unknown, missing or broken.
     pub intrinsics: Option<SceneIntrinsics>,
     /// First part of the sample keys.
     pub name: String,
@@ -109,18 +126,33 @@ pub struct Scene {
     pub velodyne_calibration: Option<u32>,
 }
 
-/// The files of one frame, as positions in `files`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The files of one frame, as positions in `files`, and what is known of it alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FrameFiles {
+    /// Depth map: 16-bit picture, NumPy, HDF5 or COLMAP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<u32>,
+    /// Nearest and farthest depth that is believed, in the unit of the depth map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth_range: Option<[f64; 2]>,
     /// 16-bit depth picture.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ground_truth: Option<u32>,
     /// Color picture.
     pub image: u32,
+    /// At native size, where another camera than the scene's took it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intrinsics: Option<SceneIntrinsics>,
     /// Laser scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lidar: Option<u32>,
+    /// `[3, 4]`, row-major: camera_from_world; translation in the unit of the depth map.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pose: Option<[f64; 12]>,
+    /// Where it is not the scene's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<SceneSize>,
     /// Last part of the sample keys.
     pub stem: String,
 }
@@ -251,14 +283,46 @@ impl DataSetManifest {
         self.file(self.frame(id).image)
     }
 
-    /// The size that the pictures of a frame's scene have, where any header could be read.
-    pub fn scene_size(&self, id: FrameId) -> Option<ImageSize> {
-        self.scene(id).size.map(ImageSize::from)
+    /// The size that a picture should have: its own, else that of its scene, where any header could be read.
+    pub fn frame_size(&self, id: FrameId) -> Option<ImageSize> {
+        self.frame(id).size.or(self.scene(id).size).map(ImageSize::from)
+    }
+
+    /// The camera of a frame at native size: its own, else that of its scene where it has the scene's size.
+    pub fn frame_intrinsics(&self, id: FrameId) -> Option<Intrinsics> {
+        let (scene, frame) = (self.scene(id), self.frame(id));
+        let of_scene = scene.intrinsics.filter(|_| frame.size.is_none());
+        frame.intrinsics.or(of_scene).map(Intrinsics::from)
+    }
+
+    /// source_from_target of each source of a clip, in its order; `None` where a pose is not known.
+    pub fn clip_poses(&self, clip: &Clip) -> Vec<Option<RigidTransform>> {
+        let target = clip.target();
+        let pose = |id: FrameId| self.frame(id).pose.map(rigid_from_rows);
+        let sources = clip.frames.iter().filter(|id| **id != target);
+        sources.map(|&id| Some(pose(id)?.compose(&pose(target)?.inverse()))).collect()
+    }
+
+    /// Whether any frame has a pose.
+    pub fn has_poses(&self) -> bool {
+        self.scenes.iter().flat_map(|scene| &scene.frames).any(|frame| frame.pose.is_some())
+    }
+
+    /// Whether any frame has a camera.
+    pub fn has_intrinsics(&self) -> bool {
+        let known = |scene: &Scene| {
+            scene.intrinsics.is_some() || scene.frames.iter().any(|f| f.intrinsics.is_some())
+        };
+        self.scenes.iter().any(known)
     }
 
     /// The problems that no clip stands for, so that a run must carry them on itself.
     pub fn problems_without_clip(&self) -> Vec<Problem> {
-        let kinds = [ProblemKind::SceneEmpty, ProblemKind::FrameMissing];
+        let mut kinds = vec![ProblemKind::SceneEmpty, ProblemKind::FrameMissing];
+        // A KITTI clip meets its broken calibration again when it is loaded; others were scanned without it.
+        if self.dataset != DataSetKind::Kitti {
+            kinds.push(ProblemKind::CalibrationUnreadable);
+        }
         self.problems.iter().filter(|problem| kinds.contains(&problem.kind)).cloned().collect()
     }
 
@@ -268,10 +332,64 @@ impl DataSetManifest {
         DataSetCounts {
             bytes: self.files.iter().map(|file| file.bytes).fold(0, u64::saturating_add),
             clips: self.scenes.iter().map(|scene| scene.clips.len() as u64).sum(),
+            depth_maps: frames().filter(|frame| frame.depth.is_some()).count() as u64,
             frames: frames().count() as u64,
             ground_truth: frames().filter(|frame| frame.ground_truth.is_some()).count() as u64,
             lidar: frames().filter(|frame| frame.lidar.is_some()).count() as u64,
             scenes: self.scenes.len() as u64,
         }
+    }
+}
+
+fn rigid_from_rows(rows: [f64; 12]) -> RigidTransform {
+    let mut matrix = RigidTransform::IDENTITY.0;
+    for (row, values) in matrix.iter_mut().zip(rows.chunks_exact(4)) {
+        row.copy_from_slice(values);
+    }
+    RigidTransform(matrix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_seen_from_the_target() {
+        // World to camera: the target stands at x = 2, the sources at x = 1 and x = 5 turned by half a turn about y.
+        let at = |x: f64| [1.0, 0.0, 0.0, -x, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0];
+        let turned = [-1.0, 0.0, 0.0, 5.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0];
+        let frame = |pose| FrameFiles { pose, ..FrameFiles::default() };
+        let scene = |poses: [Option<[f64; 12]>; 3]| Scene {
+            calibration: None,
+            clips: vec![vec![0, 1, 2]],
+            frames: poses.map(frame).to_vec(),
+            intrinsics: None,
+            name: "s".to_owned(),
+            size: None,
+            velodyne_calibration: None,
+        };
+        let manifest = |poses| DataSetManifest {
+            counts: DataSetCounts::default(),
+            dataset: DataSetKind::Folder,
+            files: Vec::new(),
+            format: FORMAT.to_owned(),
+            frames: 3,
+            problems: Vec::new(),
+            scenes: vec![scene(poses)],
+            split: "all".to_owned(),
+            stride: 1,
+            version: VERSION,
+        };
+        let clip = Clip {
+            key: SampleKey::from_parts("s", "1").unwrap(),
+            frames: (0..3).map(|frame| FrameId { scene: 0, frame }).collect(),
+        };
+        let poses = manifest([Some(at(1.0)), Some(at(2.0)), Some(turned)]).clip_poses(&clip);
+        // A point 4 ahead of the target, at x = 2 of the world, is 1 to the right of the first source.
+        assert_eq!(poses[0].unwrap().apply([0.0, 0.0, 4.0]), [1.0, 0.0, 4.0]);
+        // The second source looks back from x = 5: the point lies behind it, 3 to its right.
+        assert_eq!(poses[1].unwrap().apply([0.0, 0.0, 4.0]), [3.0, 0.0, -4.0]);
+        let poses = manifest([None, Some(at(2.0)), Some(turned)]).clip_poses(&clip);
+        assert!(poses[0].is_none() && poses[1].is_some());
     }
 }

@@ -123,8 +123,14 @@ impl DataSetManifest {
             if frame.stem.contains('/') {
                 return Err(of(format!("expected a stem without '/', got {:?}", frame.stem)));
             }
-            let others = frame.lidar.iter().chain(&frame.ground_truth);
+            let others = frame.lidar.iter().chain(&frame.ground_truth).chain(&frame.depth);
             others.chain([&frame.image]).try_for_each(|&f| listed(f))?;
+            if let Some(size) = frame.size.filter(|size| size.height == 0 || size.width == 0) {
+                return Err(of(format!("expected at least one pixel, got {size:?}")));
+            }
+            if let Some([near, far]) = frame.depth_range.filter(|[near, far]| near > far) {
+                return Err(of(format!("expected a depth range that rises, got {near} to {far}")));
+            }
         }
         if scene.frames.windows(2).any(|pair| pair[0].stem >= pair[1].stem) {
             return Err(of("expected frames sorted by stem".to_owned()));
@@ -211,10 +217,9 @@ mod tests {
             path: format!("d/a_drive_b/{path}"),
         };
         let frame = |image, stem: &str| FrameFiles {
-            ground_truth: None,
             image,
-            lidar: None,
             stem: stem.to_owned(),
+            ..FrameFiles::default()
         };
         let mut manifest = DataSetManifest {
             counts: DataSetCounts::default(),
@@ -292,6 +297,11 @@ mod tests {
         assert!(refused(&|m| m.scenes[0].clips[1] = vec![2, 3, 4]).contains("clips of 3"));
         assert!(refused(&|m| m.scenes[0].clips[1] = vec![0, 1, 3]).contains("sorted by target"));
         assert!(refused(&|m| m.scenes[0].size = Some(SceneSize { height: 0, width: 1 })).len() > 9);
+        let empty = Some(SceneSize { height: 1, width: 0 });
+        assert!(refused(&|m| m.scenes[0].frames[0].size = empty).contains("one pixel"));
+        assert!(refused(&|m| m.scenes[0].frames[0].depth = Some(4)).contains("file 4"));
+        let falling = Some([2.0, 1.0]);
+        assert!(refused(&|m| m.scenes[0].frames[0].depth_range = falling).contains("rises"));
         let text = small().to_text().replace("\"clips\":2", "\"clips\":3");
         assert!(DataSetManifest::parse(&text).unwrap_err().contains("clips: 3"));
         let text = small().to_text().replacen('{', "{\"root\": \"/x\",", 1);

@@ -43,10 +43,19 @@ pub fn escaped(text: &str) -> String {
 
 /// The whole page around its body.
 pub fn page(title: &str, body: &str) -> String {
+    page_with(title, "", body, "")
+}
+
+/// A page with a style of its own after that of every page, and a script at its end; neither may come from data.
+pub fn page_with(title: &str, style: &str, body: &str, script: &str) -> String {
+    let script = match script {
+        "" => String::new(),
+        script => format!("<script>\n{script}</script>\n"),
+    };
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n",
+         <link rel=\"icon\" href=\"data:,\"><title>{}</title><style>{STYLE}\n{style}</style></head>\n<body>\n{body}\n{script}</body></html>\n",
         escaped(title)
     )
 }

@@ -2,5 +2,7 @@
 
 pub mod canvas;
 pub mod curves;
+pub mod gallery;
 pub mod html;
+pub mod outline;
 pub mod sample_pictures;

@@ -4,6 +4,7 @@
 //! a rules file (`data-manifests/rules/`); `rules` holds it, one file per rule draws by it.
 
 pub mod ground_truth;
+pub mod ordinal_map;
 pub mod places;
 pub mod pool;
 pub mod purity;

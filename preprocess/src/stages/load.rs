@@ -6,107 +6,22 @@
 
 use std::path::Path;
 
-use suw_shared::camera::Intrinsics;
-use suw_shared::checksum::blake3_of_bytes;
 use suw_shared::depth_map::DepthMap;
 use suw_shared::depth_source::DepthSource;
-use suw_shared::image_size::{ImageSize, Window};
+use suw_shared::image_size::ImageSize;
+use suw_shared::pose::RigidTransform;
 use suw_shared::problem::{Problem, ProblemKind};
-use suw_shared::sample::GtPoint;
-use suw_shared::sample_key::SampleKey;
 
 use crate::datasets::calibration::{CameraCalibration, VelodyneCalibration};
 use crate::datasets::kitti;
-use crate::datasets::manifest::{Clip, DataSetManifest, FrameId, Scene};
+use crate::datasets::manifest::{Clip, DataSetKind, DataSetManifest, FrameId, Scene};
 use crate::datasets::velodyne::{self, EvaluationDepth};
 use crate::decode::{depth_from_bytes, rgb_from_bytes};
-use crate::resize::{Fit, native_window, resize_rgb, sample_depth, scatter_depth};
-
-/// A data set on disk.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// What should be there.
-    pub manifest: &'a DataSetManifest,
-    /// Where.
-    pub root: &'a Path,
-}
-
-/// What is wanted of every clip.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LoadParams {
-    /// Crop or resize.
-    pub fit: Fit,
-    /// Network input.
-    pub size: ImageSize,
-    /// Training depth: lidar (unshifted), lidar-accumulated, exact, none.
-    pub depth: DepthSource,
-    /// Ground truth at native size: lidar (the public evaluation convention: shifted, scanner's forward distance),
-    /// lidar-accumulated, exact, none.
-    pub gt: DepthSource,
-}
-
-/// Why a frame or target cannot be used. The reason names the file relative to the data set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// For the quarantine.
-    pub kind: ProblemKind,
-    /// What, expected, got.
-    pub reason: String,
-}
-
-impl Fault {
-    /// The quarantine entry of a clip.
-    pub fn of(self, key: &SampleKey) -> Problem {
-        Problem { item: key.to_string(), kind: self.kind, reason: self.reason }
-    }
-}
-
-/// One picture at network size.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadedFrame {
-    /// Of the picture on disk.
-    pub native_size: ImageSize,
-    /// `[3, H, W]`, RGB.
-    pub planar: Vec<u8>,
-}
-
-/// What only the target frame of a clip has.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoadedTarget {
-    /// Of the picture on disk.
-    pub native_size: ImageSize,
-    /// What the network sees of it.
-    pub native_window: Window,
-    /// At network size.
-    pub intrinsics: Option<Intrinsics>,
-    /// `[H, W]`, metres, 0 = not measured; `None` for `DepthSource::None` only.
-    pub depth: Option<Vec<f32>>,
-    /// Measured pixels of `depth`.
-    pub depth_pixels: usize,
-    /// By rows, then columns; empty where this frame has none; `None` for `DepthSource::None` only.
-    pub gt: Option<Vec<GtPoint>>,
-}
-
-/// A clip at network size.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoadedClip {
-    /// Of the pictures on disk.
-    pub native_size: ImageSize,
-    /// What the network sees of them.
-    pub native_window: Window,
-    /// `[T, 3, H, W]`, RGB.
-    pub image: Vec<u8>,
-    /// At network size.
-    pub intrinsics: Option<Intrinsics>,
-    /// `[H, W]` of the target, metres, 0 = not measured.
-    pub depth: Option<Vec<f32>>,
-    /// Measured pixels of `depth`.
-    pub depth_pixels: usize,
-    /// Ground truth of the target at native size.
-    pub gt: Option<Vec<GtPoint>>,
-    /// `[T-1, 4, 4]`: source_from_target; `None` where the data set knows none.
-    pub pose: Option<Vec<[f32; 16]>>,
-}
+use crate::resize::{native_window, resize_rgb, sample_depth, scatter_depth};
+pub use crate::stages::listed::{Fault, LoadParams, Source};
+use crate::stages::listed::{fault, gt_points, read_listed, size_of_frame, window_of};
+pub use crate::stages::loaded::{LoadedClip, LoadedFrame, LoadedTarget};
+use crate::stages::picture_target;
 
 /// Refuses parameters that no clip, or not every picture, can be loaded with. For the time before any work.
 pub fn check_params(manifest: &DataSetManifest, params: &LoadParams) -> Result<(), String> {
@@ -117,13 +32,12 @@ pub fn check_params(manifest: &DataSetManifest, params: &LoadParams) -> Result<(
         }
     }
     for (what, source) in [("training depth", params.depth), ("ground truth", params.gt)] {
-        let (frames, files) = match source {
-            DepthSource::None => continue,
-            DepthSource::Lidar => (manifest.counts.lidar, "a laser scan"),
-            DepthSource::LidarAccumulated | DepthSource::Exact => {
-                (manifest.counts.ground_truth, "a 16-bit depth picture")
-            }
-            DepthSource::Sfm | DepthSource::Mvs => (0, "a depth map of this kind"),
+        if source == DepthSource::None {
+            continue;
+        }
+        let (frames, files) = match manifest.dataset {
+            DataSetKind::Kitti => kitti_files(manifest, source),
+            other => picture_target::depth_files(other, manifest, source),
         };
         if frames == 0 {
             let set = format!("{} {:?}", manifest.dataset.name(), manifest.split);
@@ -134,6 +48,16 @@ pub fn check_params(manifest: &DataSetManifest, params: &LoadParams) -> Result<(
         }
     }
     Ok(())
+}
+
+fn kitti_files(manifest: &DataSetManifest, source: DepthSource) -> (u64, &'static str) {
+    match source {
+        DepthSource::Lidar => (manifest.counts.lidar, "a laser scan"),
+        DepthSource::LidarAccumulated | DepthSource::Exact => {
+            (manifest.counts.ground_truth, "a 16-bit depth picture")
+        }
+        DepthSource::Sfm | DepthSource::Mvs | DepthSource::None => (0, "a depth map of this kind"),
+    }
 }
 
 /// Reads, decodes and resizes one picture.
@@ -147,7 +71,7 @@ pub fn load_frame(
     let name = &source.manifest.file(position).path;
     let image = rgb_from_bytes(Path::new(name), &bytes)
         .map_err(|error| fault(ProblemKind::ImageUnreadable, name, &error.cause()))?;
-    let native_size = scene_size(source.manifest.scene(frame))?;
+    let native_size = size_of_frame(source, frame)?;
     if image.size() != native_size {
         let reason = format!("expected {native_size} as in its scene, got {}", image.size());
         return Err(fault(ProblemKind::ImageSize, name, &reason));
@@ -162,8 +86,11 @@ pub fn load_target(
     frame: FrameId,
     params: &LoadParams,
 ) -> Result<LoadedTarget, Fault> {
+    if source.manifest.dataset != DataSetKind::Kitti {
+        return picture_target::load(source, frame, params);
+    }
     let scene = source.manifest.scene(frame);
-    let native_size = scene_size(scene)?;
+    let native_size = size_of_frame(source, frame)?;
     let window = window_of(params.fit, native_size, &scene.name)?;
     let camera = camera_of(source, scene, native_size)?;
     let wants = |kinds: &[DepthSource]| kinds.contains(&params.depth) || kinds.contains(&params.gt);
@@ -214,14 +141,26 @@ pub fn load_target(
         depth_pixels: measured.count(),
         depth,
         gt,
+        ordinal: None,
     })
+}
+
+/// source_from_target of each source; NaN where unknown; `None` where the whole data set knows none.
+pub fn clip_poses(manifest: &DataSetManifest, clip: &Clip) -> Option<Vec<[f32; 16]>> {
+    let known = |pose: Option<RigidTransform>| pose.map_or([f32::NAN; 16], |pose| pose.to_f32());
+    let poses = || manifest.clip_poses(clip).into_iter().map(known).collect();
+    (clip.frames.len() > 1 && manifest.has_poses()).then(poses)
 }
 
 /// A clip from its loaded parts.
 ///
 /// # Panics
 /// If there is no frame.
-pub fn assemble_clip(frames: &[&LoadedFrame], target: LoadedTarget) -> Result<LoadedClip, Fault> {
+pub fn assemble_clip(
+    frames: &[&LoadedFrame],
+    target: LoadedTarget,
+    pose: Option<Vec<[f32; 16]>>,
+) -> Result<LoadedClip, Fault> {
     assert!(!frames.is_empty(), "invariant: a clip has frames");
     if let Some(other) = frames.iter().find(|frame| frame.native_size != target.native_size) {
         let reason =
@@ -229,16 +168,16 @@ pub fn assemble_clip(frames: &[&LoadedFrame], target: LoadedTarget) -> Result<Lo
         return Err(Fault { kind: ProblemKind::ImageSize, reason });
     }
     let image = frames.iter().flat_map(|frame| frame.planar.iter().copied()).collect();
-    let LoadedTarget { native_size, native_window, intrinsics, depth, depth_pixels, gt } = target;
     Ok(LoadedClip {
-        native_size,
-        native_window,
+        native_size: target.native_size,
+        native_window: target.native_window,
         image,
-        intrinsics,
-        depth,
-        depth_pixels,
-        gt,
-        pose: None,
+        intrinsics: target.intrinsics,
+        depth: target.depth,
+        depth_pixels: target.depth_pixels,
+        gt: target.gt,
+        ordinal: target.ordinal,
+        pose,
     })
 }
 
@@ -251,46 +190,10 @@ pub fn load_clip(source: Source, clip: &Clip, params: &LoadParams) -> Result<Loa
             .map(|&frame| load_frame(source, frame, params))
             .collect::<Result<Vec<_>, _>>()?;
         let target = load_target(source, clip.target(), params)?;
-        assemble_clip(&frames.iter().collect::<Vec<_>>(), target)
+        let pose = clip_poses(source.manifest, clip);
+        assemble_clip(&frames.iter().collect::<Vec<_>>(), target, pose)
     };
     load().map_err(|fault| fault.of(&clip.key))
-}
-
-fn fault(kind: ProblemKind, file: &str, reason: &str) -> Fault {
-    Fault { kind, reason: format!("{file}: {reason}") }
-}
-
-/// The bytes of a file, the same as when it was scanned.
-fn read_listed(source: Source, position: u32) -> Result<Vec<u8>, Fault> {
-    let entry = source.manifest.file(position);
-    let changed = |reason: String| fault(ProblemKind::InputChanged, &entry.path, &reason);
-    let expected = format!("expected {} bytes as in the data-set manifest", entry.bytes);
-    let path = source.root.join(&entry.path);
-    // The length first, so that a file that grew without bound is never read.
-    let bytes =
-        std::fs::metadata(&path).map_err(|e| changed(format!("{expected}, got: {e}")))?.len();
-    if bytes != entry.bytes {
-        return Err(changed(format!("{expected}, got {bytes}")));
-    }
-    let data =
-        std::fs::read(&path).map_err(|error| changed(format!("{expected}, got: {error}")))?;
-    let blake3 = blake3_of_bytes(&data);
-    if blake3 != entry.blake3 {
-        return Err(changed(format!("expected BLAKE3 {}, got {blake3}", entry.blake3)));
-    }
-    Ok(data)
-}
-
-fn scene_size(scene: &Scene) -> Result<ImageSize, Fault> {
-    scene.size.map(ImageSize::from).ok_or_else(|| {
-        let reason = "expected a picture with a readable header, got none";
-        fault(ProblemKind::ImageUnreadable, &scene.name, reason)
-    })
-}
-
-fn window_of(fit: Fit, native: ImageSize, name: &str) -> Result<Window, Fault> {
-    native_window(fit, native)
-        .map_err(|error| fault(ProblemKind::ImageSize, name, &error.to_string()))
 }
 
 fn camera_of(
@@ -350,14 +253,6 @@ fn depth_picture(source: Source, position: u32, native_size: ImageSize) -> Resul
         return Ok(map);
     }
     Err(wrong(&format!("expected {native_size} as its picture, got {}", map.size())))
-}
-
-fn gt_points(map: &DepthMap) -> Vec<GtPoint> {
-    let width = map.size().width as usize;
-    let measured = map.data().iter().enumerate().filter(|(_, metres)| **metres > 0.0);
-    measured
-        .map(|(at, &depth)| GtPoint { y: (at / width) as u16, x: (at % width) as u16, depth })
-        .collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
 
 mod faults;
+mod gallery;
+mod internet_photos;
 mod kit;
+mod masks_in_and_out;
+mod pictures;
 mod repeat;
 mod way;

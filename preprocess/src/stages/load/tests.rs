@@ -4,7 +4,10 @@ use std::fs;
 
 use suw_tests::kitti_drive::{KittiDrive, SCAN_PIXELS, color, depth_metres, kitti_drive};
 
+use suw_shared::sample::GtPoint;
+
 use super::*;
+use crate::resize::Fit;
 use crate::scan::{ScanPlan, scan};
 
 const PARAMS: LoadParams = LoadParams {
