@@ -148,12 +148,6 @@ fn headline(manifest: &ShardSetManifest, evals: &[Eval]) -> String {
     cards(&figures)
 }
 
-/// Positions spread evenly over a set.
-fn spread(len: usize, n: usize) -> Vec<usize> {
-    let n = n.min(len);
-    (0..n).map(|i| (2 * i + 1) * len / (2 * n)).collect()
-}
-
 /// One sample with some truth of each of `n` equal parts of a set, where the part has one: sparse data sets measure few
 /// frames.
 fn with_truth(set: &ShardSet, n: usize) -> anyhow::Result<Vec<Sample>> {
