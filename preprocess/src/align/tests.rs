@@ -373,7 +373,7 @@ fn painted_overlaps(frames: [&[Detection]; 2], earlier: &[u8], later: &[u8]) -> 
 
 #[test]
 fn kitti_mots_equals_the_reference() {
-    // All eight sequences: the matching of every pair of frames; every triple pixel by pixel.
+    // All eight sequences: the matching of every pair of frames; every 40th triple pixel by pixel.
     for sequence in 0..8 {
         let Some((native, frames)) = mots(&format!("{sequence:04}.txt")) else { return };
         let frames: BTreeMap<u32, (Vec<Detection>, Vec<u8>)> = frames
@@ -400,7 +400,10 @@ fn kitti_mots_equals_the_reference() {
             let expected = best_first([earlier, later, &[]], 0, &params, &overlaps);
             assert_eq!(partner, expected, "{sequence} {number}");
 
-            let Some((last, last_map)) = frames.get(&(number + 2)) else { continue };
+            let Some((last, last_map)) = frames.get(&(number + 2)).filter(|_| number % 40 == 1)
+            else {
+                continue;
+            };
             let second = painted_overlaps([later, last], later_map, last_map);
             let [before, target] = first.areas;
             let [_, after] = second.areas;

@@ -91,7 +91,7 @@ pub fn overview(set: &SetFacts, totals: &Totals, shown: usize) -> String {
         figures.into_iter().map(|(value, word)| (value, word.to_owned())).collect();
     let masks = if set.masks.is_empty() { "none".to_owned() } else { set.masks.join(", ") };
     let mut out = format!(
-        "<h1>{} <small>{}</small></h1><p>{} shards of {} frames at {}x{}; masks by {}. {} of {} samples are shown, spread evenly.</p>\n",
+        "<h1>{} <small>{}</small></h1><p>{} shards of {} frames at {}x{}; masks: {}. {} of {} samples are shown, spread evenly.</p>\n",
         escaped(&set.dataset),
         escaped(&set.split),
         set.shards,
