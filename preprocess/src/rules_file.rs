@@ -350,8 +350,8 @@ mod tests {
         assert_eq!(b.near.ids().collect::<Vec<_>>(), [0, 4, 9]);
         assert_eq!(b.far_above, Some(0.5));
         let contact = b.contact.as_ref().unwrap();
-        assert_eq!(contact.ground.ids().collect::<Vec<_>>(), [0, 1, 4, 9]);
-        assert_eq!((contact.widen, contact.clear), (0.02, 0.15));
+        assert_eq!(contact.ground.ids().collect::<Vec<_>>(), [0, 1, 9]);
+        assert_eq!((contact.widen, contact.clear), (0.05, 0.15));
         let c = &driving.object;
         assert_eq!(c.far.ids().collect::<Vec<_>>(), [7, 11, 12, 13, 18]);
         assert_eq!(c.near.ids().collect::<Vec<_>>(), [0]);
