@@ -395,7 +395,7 @@ mod tests {
         );
         assert!(refusal(("[3, 5, 7, 9]", "[5, 3]")).contains("got [5, 3]"));
         assert!(refusal(("[3, 5, 7, 9]", "[11]")).contains("patch.sizes"));
-        assert!(refusal(("widen = 0.02", "widen = nan")).contains("expected 0 to 1, got NaN"));
+        assert!(refusal(("widen = 0.05", "widen = nan")).contains("expected 0 to 1, got NaN"));
         assert!(refusal(("clear = 0.2 ", "clear = -1 ")).contains("object.clear"));
         assert!(refusal(("ratio_min = 1.02", "ratio_min = 1.01")).contains("got 1.01"));
         assert!(refusal(("\"instances\"", "\"instance\"")).contains("instance"));

@@ -107,7 +107,8 @@ impl<'a> Checker<'a> {
         let (far, near) = ends(pair);
         let one_region = self.ground.iter().any(|r| r[self.at(far)] && r[self.at(near)]);
         let least = match self.margins {
-            Margins::Driving => (2.0 * f64::from(pair.size)).max(0.12 * self.h as f64),
+            // The contract's bound is 0.12; the shipped file is stricter (decision 0005).
+            Margins::Driving => (2.0 * f64::from(pair.size)).max(0.15 * self.h as f64),
             Margins::Literal => 0.05 * self.h as f64,
         };
         one_region && (near.0 - far.0) as f64 >= least
@@ -121,15 +122,18 @@ impl<'a> Checker<'a> {
         let classes = [2, 8].contains(&pair.far_class) && [0, 4, 9].contains(&pair.near_class);
         let mut holds = same_side && classes && near.0 > far.0;
         if self.margins == Margins::Driving {
-            let widened = half as f64 + 0.02 * self.w as f64;
-            let columns = (0..self.w).filter(|x| (x - far.1).abs() as f64 <= widened);
-            let first_ground = |x: i64| {
-                let mut below = far.0 + half + 1..self.h;
-                below.find(|&y| [0, 1, 9, 4].contains(&self.class((y, x)))).unwrap_or(self.h)
-            };
-            let contact = columns.map(first_ground).max().unwrap();
             holds &= (far.0 as f64) < self.h as f64 / 2.0;
-            holds &= self.clear(0.15, near.0 - half, contact);
+            // The contract's words, and those of the shipped file, which is stricter (decision 0007).
+            for (share, ground) in [(0.02, &[0, 1, 9, 4][..]), (0.05, &[0, 1, 9])] {
+                let widened = half as f64 + share * self.w as f64;
+                let columns = (0..self.w).filter(|x| (x - far.1).abs() as f64 <= widened);
+                let first_ground = |x: i64| {
+                    let mut below = far.0 + half + 1..self.h;
+                    below.find(|&y| ground.contains(&self.class((y, x)))).unwrap_or(self.h)
+                };
+                let contact = columns.map(first_ground).max().unwrap();
+                holds &= self.clear(0.15, near.0 - half, contact);
+            }
         }
         holds
     }
