@@ -271,8 +271,11 @@ fn area_of(size: ImageSize) -> Result<u32, RleError> {
     u32::try_from(size.area()).map_err(|_| RleError::TooLarge { size })
 }
 
-/// Joins the neighbors of empty runs, so that only the first run may be empty.
+/// Joins the neighbors of empty runs, so that only the first run may be empty; a picture without pixels has no runs.
 fn canonical(mut counts: Vec<u32>) -> Vec<u32> {
+    if counts.iter().all(|&count| count == 0) {
+        return Vec::new();
+    }
     if !counts.iter().skip(1).any(|&count| count == 0) {
         return counts;
     }

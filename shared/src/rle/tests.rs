@@ -62,6 +62,14 @@ fn empty_runs_are_joined() {
 }
 
 #[test]
+fn a_picture_without_pixels_has_no_runs() {
+    let none = ImageSize::new(0, 3);
+    let expected = Rle::from_mask(none, &[]);
+    assert_eq!(Rle::from_counts(none, vec![0, 0]).unwrap(), expected);
+    assert_eq!(Rle::from_coco_string(none, "0").unwrap(), expected);
+}
+
+#[test]
 fn runs_must_fill_the_picture() {
     for counts in [vec![], vec![5], vec![0, 7], vec![u32::MAX, u32::MAX]] {
         let got: u64 = counts.iter().map(|&c| u64::from(c)).sum();
