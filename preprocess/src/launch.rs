@@ -1,15 +1,49 @@
 //! Floor 5: what commands share: threads, signals, loudness, exit codes, finished shard sets.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Context;
+use clap::Args;
 use suw_shared::exit::{Exit, Failure};
 use suw_shared::manifest::{MANIFEST_FILE, ShardSetManifest};
 use suw_shared::shard::ShardSet;
 
+use crate::plan::Partition;
 use crate::progress::Loudness;
+
+/// What starts a run, whole or its masks alone.
+#[derive(Args)]
+pub struct LaunchArgs {
+    /// Run file.
+    pub run: PathBuf,
+    /// Override a key of the run file; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Threads; 0 = as many as there are cores. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Share I of N (from 1) only. The run that finds all shares complete joins them.
+    #[arg(long, value_name = "I/N")]
+    pub partition: Option<Partition>,
+    /// End with 0 instead of 3 when inputs were set aside.
+    #[arg(long)]
+    pub allow_quarantine: bool,
+    /// Say more: each input that was set aside.
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// Say nothing but errors and the result.
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+impl LaunchArgs {
+    /// The share to make.
+    pub(crate) fn share(&self) -> Partition {
+        self.partition.unwrap_or(Partition::WHOLE)
+    }
+}
 
 /// 3 where inputs were set aside, unless that was allowed.
 pub(crate) fn set_aside(n: u64, allowed: bool) -> Exit {

@@ -73,9 +73,10 @@ pub fn resize_rgb(image: &RgbImage, window: Window, to: ImageSize) -> Vec<u8> {
     assert!(window.fits(image.size()), "invariant: {window:?} lies in {}", image.size());
     if window.size() == to {
         let rows = window_rows(image.data(), 3 * image.size().width as usize, window, 3);
-        return planar(rows.flatten().copied(), to.area());
+        return planar(rows, to);
     }
-    planar(resample_rgb(image, window, to).into_data().into_iter(), to.area())
+    let resampled = resample_rgb(image, window, to);
+    planar(resampled.data().chunks_exact(3 * (to.width as usize).max(1)), to)
 }
 
 /// A window of a semantic map at network size: the label at each new center.
@@ -153,11 +154,18 @@ fn window_rows<T>(
         .map(move |row| &row[channels * window.x as usize..][..channels * window.width as usize])
 }
 
-/// `[H, W, 3]` to `[3, H, W]`.
-fn planar(interleaved: impl Iterator<Item = u8>, area: usize) -> Vec<u8> {
-    let mut out = vec![0; 3 * area];
-    for (i, value) in interleaved.enumerate() {
-        out[i % 3 * area + i / 3] = value;
+/// Rows of `[H, W, 3]` to `[3, H, W]`.
+fn planar<'a>(rows: impl Iterator<Item = &'a [u8]>, size: ImageSize) -> Vec<u8> {
+    let mut out = vec![0; 3 * size.area()];
+    let (red, others) = out.split_at_mut(size.area());
+    let (green, blue) = others.split_at_mut(size.area());
+    let width = (size.width as usize).max(1);
+    let planes = red.chunks_exact_mut(width).zip(green.chunks_exact_mut(width));
+    for (row, ((red, green), blue)) in rows.zip(planes.zip(blue.chunks_exact_mut(width))) {
+        let pixels = row.chunks_exact(3).zip(red).zip(green.iter_mut().zip(blue));
+        for ((pixel, red), (green, blue)) in pixels {
+            (*red, *green, *blue) = (pixel[0], pixel[1], pixel[2]);
+        }
     }
     out
 }

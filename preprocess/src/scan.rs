@@ -11,9 +11,7 @@ use suw_shared::problem::{Problem, ProblemKind};
 
 use crate::datasets::calibration::{CameraCalibration, VelodyneCalibration};
 use crate::datasets::kitti::{self, KittiFrame, KittiScene, KittiTree};
-use crate::datasets::manifest::{
-    DataSetCounts, DataSetKind, DataSetManifest, FORMAT, FrameFiles, Scene, VERSION,
-};
+use crate::datasets::manifest::{DataSetHead, DataSetKind, DataSetManifest, FrameFiles, Scene};
 use crate::datasets::split::SplitEntry;
 use crate::datasets::velodyne::POINT_BYTES;
 use crate::measured_files::{Measured, ScanError, measure, usual_size};
@@ -51,22 +49,17 @@ pub fn scan(
     for chosen in &chosen {
         entries.push(scene_entry(plan.root, chosen, &measured, &mut problems));
     }
-    problems.sort_unstable();
-    let files = measured.into_values().map(|measured| measured.entry).collect();
-    let mut manifest = DataSetManifest {
-        counts: DataSetCounts::default(),
-        dataset: DataSetKind::Kitti,
-        files,
-        format: FORMAT.to_owned(),
-        frames: plan.frames,
+    Ok(DataSetManifest::new(
+        DataSetHead {
+            dataset: DataSetKind::Kitti,
+            split: plan.split.to_owned(),
+            stride: plan.stride,
+            frames: plan.frames,
+        },
+        measured.into_values().map(|measured| measured.entry).collect(),
+        entries,
         problems,
-        scenes: entries,
-        split: plan.split.to_owned(),
-        stride: plan.stride,
-        version: VERSION,
-    };
-    manifest.counts = manifest.count();
-    Ok(manifest)
+    ))
 }
 
 /// The part of a scene that goes into the manifest.

@@ -11,8 +11,7 @@ use suw_shared::image_size::ImageSize;
 use suw_shared::problem::{Problem, ProblemKind};
 
 use crate::datasets::manifest::{
-    DataSetCounts, DataSetKind, DataSetManifest, FORMAT, FrameFiles, Scene, SceneIntrinsics,
-    VERSION,
+    DataSetHead, DataSetKind, DataSetManifest, FrameFiles, Scene, SceneIntrinsics,
 };
 use crate::datasets::mannequin::{self, ClipFound};
 use crate::datasets::pictures::{Picture, PictureScene, Pictures};
@@ -72,23 +71,17 @@ pub fn scan_pictures(
         .iter()
         .map(|chosen| scene_entry(chosen, &measured, &positions, &mut problems))
         .collect();
-    problems.sort_unstable();
-    problems.dedup();
-    let files = measured.into_values().map(|measured| measured.entry).collect();
-    let mut manifest = DataSetManifest {
-        counts: DataSetCounts::default(),
-        dataset: plan.dataset,
-        files,
-        format: FORMAT.to_owned(),
-        frames: plan.frames,
+    Ok(DataSetManifest::new(
+        DataSetHead {
+            dataset: plan.dataset,
+            split: plan.split.to_owned(),
+            stride: plan.stride,
+            frames: plan.frames,
+        },
+        measured.into_values().map(|measured| measured.entry).collect(),
+        entries,
         problems,
-        scenes: entries,
-        split: plan.split.to_owned(),
-        stride: plan.stride,
-        version: VERSION,
-    };
-    manifest.counts = manifest.count();
-    Ok(manifest)
+    ))
 }
 
 fn walk(plan: &PicturesPlan) -> Result<Pictures, ScanError> {

@@ -1,49 +1,32 @@
 //! Floor 5: `suw-preprocess masks`: fills the mask store and makes no shards.
 
-use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 
 use clap::Args;
 use suw_shared::exit::{Exit, Failure};
 
 use crate::config::{RunConfig, usage};
-use crate::launch::{loudness, set_aside, stop_flag, stopped, use_threads};
+use crate::launch::{LaunchArgs, loudness, set_aside, stop_flag, stopped, use_threads};
 use crate::masks_run::{fill_store, missing_frames};
 use crate::onnx::{Models, Runtime, SessionOptions};
 use crate::open_plan::open_plan;
-use crate::plan::{Partition, Plan};
+use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
 
 /// Arguments of `masks`.
 #[derive(Args)]
 #[command(after_help = "Example: suw-preprocess masks data-manifests/runs/demo.toml")]
 pub struct MasksArgs {
-    /// Run file.
-    pub run: PathBuf,
-    /// Override a key of the run file; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Threads; 0 = as many as there are cores. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    pub threads: usize,
-    /// Frames of share I of N (from 1) only.
-    #[arg(long, value_name = "I/N")]
-    pub partition: Option<Partition>,
-    /// End with 0 instead of 3 when frames were set aside.
-    #[arg(long)]
-    pub allow_quarantine: bool,
-    /// Say more.
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// Say nothing but errors.
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
+    /// What starts a run.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
 }
 
 /// Runs it.
 pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
+    let args = &args.launch;
     let config = RunConfig::read(&args.run, &args.set)?;
-    let opened = open_plan(&config, args.partition.unwrap_or(Partition::WHOLE))?;
+    let opened = open_plan(&config, args.share())?;
     let (Some(networks), Some(store)) = (&opened.networks, &opened.plan.store) else {
         return Err(usage(format!(
             "cannot make masks: masks.source = {:?} runs no network; expected \"models\"",

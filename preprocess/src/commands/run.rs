@@ -1,16 +1,13 @@
 //! Floor 5: `suw-preprocess run`: starts or resumes.
 
-use std::path::PathBuf;
-
 use clap::Args;
 use suw_shared::exit::Exit;
 use suw_shared::manifest::ShardSetManifest;
 
 use crate::commands::masks::fill;
 use crate::config::{RunConfig, usage};
-use crate::launch::{loudness, set_aside, stop_flag, stopped, use_threads};
+use crate::launch::{LaunchArgs, loudness, set_aside, stop_flag, stopped, use_threads};
 use crate::open_plan::open_plan;
-use crate::plan::Partition;
 use crate::progress::{Loudness, Progress};
 use crate::run::{RunEnd, RunError, run_shards};
 
@@ -20,26 +17,9 @@ use crate::run::{RunEnd, RunError, run_shards};
     after_help = "Example: suw-preprocess run data-manifests/runs/demo.toml --set seed=2 --threads 4"
 )]
 pub struct RunArgs {
-    /// Run file.
-    pub run: PathBuf,
-    /// Override a key of the run file; may be given several times.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub set: Vec<String>,
-    /// Threads; 0 = as many as there are cores. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    pub threads: usize,
-    /// Make share I of N (from 1); the one that finds all shares complete joins them.
-    #[arg(long, value_name = "I/N")]
-    pub partition: Option<Partition>,
-    /// End with 0 instead of 3 when inputs were set aside.
-    #[arg(long)]
-    pub allow_quarantine: bool,
-    /// Say more: each input that was set aside.
-    #[arg(short, long)]
-    pub verbose: bool,
-    /// Say nothing but errors and the result.
-    #[arg(short, long, conflicts_with = "verbose")]
-    pub quiet: bool,
+    /// What starts a run.
+    #[command(flatten)]
+    pub launch: LaunchArgs,
     /// Print the closing figures as JSON.
     #[arg(long)]
     pub json: bool,
@@ -47,11 +27,12 @@ pub struct RunArgs {
 
 /// Runs it.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
-    let config = RunConfig::read(&args.run, &args.set)?;
-    let opened = open_plan(&config, args.partition.unwrap_or(Partition::WHOLE))?;
-    let loudness = loudness(args.quiet, args.verbose);
+    let launch = &args.launch;
+    let config = RunConfig::read(&launch.run, &launch.set)?;
+    let opened = open_plan(&config, launch.share())?;
+    let loudness = loudness(launch.quiet, launch.verbose);
     let stop = stop_flag()?;
-    use_threads(args.threads)?;
+    use_threads(launch.threads)?;
     if let Some(networks) = &opened.networks
         && !fill(&opened.plan, networks, &stop, loudness)?
     {
@@ -63,13 +44,13 @@ pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
     match ended {
         Ok(RunEnd::Complete(manifest)) => {
             report(&opened.plan.out, &manifest, args, loudness)?;
-            Ok(set_aside(manifest.quarantined.values().sum(), args.allow_quarantine))
+            Ok(set_aside(manifest.quarantined.values().sum(), launch.allow_quarantine))
         }
         Ok(RunEnd::PartDone { shards, problems }) => {
             println!(
                 "part done: {shards} shards, {problems} inputs set aside; other parts are missing"
             );
-            Ok(set_aside(problems as u64, args.allow_quarantine))
+            Ok(set_aside(problems as u64, launch.allow_quarantine))
         }
         Ok(RunEnd::Stopped { done, of }) => {
             Err(stopped(&format!("with {done} of {of} shards complete")))

@@ -9,7 +9,7 @@ use std::path::Path;
 use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::sample_key::SampleKey;
 
-use crate::datasets::listing::{WalkError, folders, list, name_of};
+use crate::datasets::listing::{PICTURES, WalkError, files_by_stem, folders};
 
 /// The rectified color cameras.
 pub const CAMERAS: [u8; 2] = [2, 3];
@@ -112,7 +112,7 @@ fn scene_of(root: &Path, drive: &str, camera: u8) -> Result<KittiScene, WalkErro
     // Checked once with a stem of usual length: frames differ in digits only.
     SampleKey::from_parts(&name, &usual_stem(0))
         .map_err(|reason| WalkError::Name { path: root.join(&name), reason })?;
-    let images = files(root, &format!("{name}/data"), &["png", "jpg", "jpeg"])?;
+    let images = files(root, &format!("{name}/data"), &PICTURES)?;
     let scans = files(root, &format!("{drive}/velodyne_points/data"), &["bin"])?;
     let depth =
         files(root, &format!("{drive}/proj_depth/groundtruth/image_{camera:02}"), &["png"])?;
@@ -129,36 +129,25 @@ fn scene_of(root: &Path, drive: &str, camera: u8) -> Result<KittiScene, WalkErro
     Ok(KittiScene { name, frames })
 }
 
-/// Files whose stem is a number, as stem and relative path; none where the folder is absent. Of two files of one number
-/// the first extension of the list wins, then the shorter name.
+/// Files whose stem is a number, as stem and relative path; none where the folder is absent. Of two stems of one number
+/// the shorter wins.
 fn files(
     root: &Path,
     folder: &str,
-    extensions: &[&str],
+    ends: &[&str],
 ) -> Result<BTreeMap<u64, (String, String)>, WalkError> {
-    let path = root.join(folder);
-    if !path.is_dir() {
-        return Ok(BTreeMap::new());
-    }
-    let mut found: BTreeMap<u64, (usize, usize, String)> = BTreeMap::new();
-    for entry in list(&path)? {
-        let name = name_of(&entry)?;
-        let Some((stem, extension)) = name.rsplit_once('.') else { continue };
-        let Some(rank) = extensions.iter().position(|known| *known == extension) else { continue };
+    let mut found: BTreeMap<u64, (String, String)> = BTreeMap::new();
+    for (stem, path) in files_by_stem(root, folder, ends)? {
         let digits = stem.len() <= 10 && stem.bytes().all(|byte| byte.is_ascii_digit());
-        let Some(number) = stem.parse::<u64>().ok().filter(|_| digits) else { continue };
-        if !entry.is_file() {
-            continue;
-        }
-        let place = found.entry(number).or_insert((rank, stem.len(), name.clone()));
-        if (rank, stem.len(), &name) < (place.0, place.1, &place.2) {
-            *place = (rank, stem.len(), name);
+        let Some(number) = stem.parse().ok().filter(|_| digits) else { continue };
+        match found.get(&number) {
+            Some((other, _)) if other.len() <= stem.len() => {}
+            _ => {
+                found.insert(number, (stem, path));
+            }
         }
     }
-    let named = found.into_iter().map(|(number, (_, digits, name))| {
-        (number, (name[..digits].to_owned(), format!("{folder}/{name}")))
-    });
-    Ok(named.collect())
+    Ok(found)
 }
 
 #[cfg(test)]

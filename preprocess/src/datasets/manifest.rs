@@ -69,6 +69,19 @@ pub struct DataSetManifest {
     pub version: u32,
 }
 
+/// What a data-set manifest is about.
+#[derive(Clone, Debug)]
+pub struct DataSetHead {
+    /// Layout.
+    pub dataset: DataSetKind,
+    /// Name of the split.
+    pub split: String,
+    /// Distance of the frames of a clip.
+    pub stride: u32,
+    /// Frames of a clip: 3 or 1.
+    pub frames: u32,
+}
+
 /// Totals of a data-set manifest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -324,6 +337,32 @@ impl DataSetManifest {
             kinds.push(ProblemKind::CalibrationUnreadable);
         }
         self.problems.iter().filter(|problem| kinds.contains(&problem.kind)).cloned().collect()
+    }
+
+    /// A manifest of what was found; sorts and counts.
+    pub fn new(
+        head: DataSetHead,
+        files: Vec<FileEntry>,
+        scenes: Vec<Scene>,
+        mut problems: Vec<Problem>,
+    ) -> Self {
+        problems.sort_unstable();
+        problems.dedup();
+        let DataSetHead { dataset, split, stride, frames } = head;
+        let mut manifest = Self {
+            counts: DataSetCounts::default(),
+            dataset,
+            files,
+            format: FORMAT.to_owned(),
+            frames,
+            problems,
+            scenes,
+            split,
+            stride,
+            version: VERSION,
+        };
+        manifest.counts = manifest.count();
+        manifest
     }
 
     /// Totals of what the lists hold.

@@ -223,8 +223,9 @@ fn semantic_from_png(bytes: &[u8], native: ImageSize) -> Result<SemanticMap, Str
     }
     let mut data = vec![0; native.area()];
     decoder.read_image(&mut data).map_err(|error| error.to_string())?;
-    let known = |&id: &u8| id == UNLABELLED || SemanticClass::from_id(id).is_some();
-    match data.iter().position(|id| !known(id)) {
+    let known: [bool; 256] =
+        std::array::from_fn(|id| id == usize::from(UNLABELLED) || id < SemanticClass::ALL.len());
+    match data.iter().position(|&id| !known[usize::from(id)]) {
         None => Ok(SemanticMap::new(native, data)),
         Some(at) => {
             let (row, column) = (at / native.width as usize, at % native.width as usize);

@@ -40,6 +40,13 @@ impl Places {
         }
     }
 
+    /// `push` for pixels of row `y` from column `x` on.
+    pub fn push_row(&mut self, y: usize, x: usize, fits: &[u8]) {
+        for (x, &fits) in (x..).zip(fits) {
+            self.push(Point { y: y as u16, x: x as u16 }, fits);
+        }
+    }
+
     /// First and last row with a center for ends of half width `half`.
     pub fn rows(&self, half: usize) -> Option<(u32, u32)> {
         let lists = || self.by_half[half..].iter();

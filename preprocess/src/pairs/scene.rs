@@ -61,13 +61,18 @@ impl<'a> Scene<'a> {
         let horizon = input.horizon.unwrap_or(f64::from(size.height) / 2.0);
         let fits = fits(size, input.semantic, rules.margin_px);
         let mut places: Vec<[Places; 2]> = (0..CLASSES).map(|_| Default::default()).collect();
-        for (y, row) in input.semantic.chunks_exact(size.width.max(1) as usize).enumerate() {
-            let fits = &fits[y * size.width as usize..][..row.len()];
-            for (x, (&class, &fits)) in row.iter().zip(fits).enumerate() {
-                if let Some(sides) = places.get_mut(usize::from(class)) {
-                    let point = Point { y: y as u16, x: x as u16 };
-                    sides[usize::from(2 * x as u32 >= size.width)].push(point, fits);
+        let width = size.width.max(1) as usize;
+        let rows = input.semantic.chunks_exact(width).zip(fits.chunks_exact(width));
+        for (y, (classes, fits)) in rows.enumerate() {
+            let mut x = 0;
+            for run in classes.chunk_by(|left, right| left == right) {
+                if let Some(sides) = places.get_mut(usize::from(run[0])) {
+                    let middle = width.div_ceil(2).clamp(x, x + run.len());
+                    let [left, right] = sides;
+                    left.push_row(y, x, &fits[x..middle]);
+                    right.push_row(y, middle, &fits[middle..x + run.len()]);
                 }
+                x += run.len();
             }
         }
         Self { input, horizon, fits, places }

@@ -167,7 +167,7 @@ pub fn assemble_clip(
             format!("expected frames of {}, got {}", target.native_size, other.native_size);
         return Err(Fault { kind: ProblemKind::ImageSize, reason });
     }
-    let image = frames.iter().flat_map(|frame| frame.planar.iter().copied()).collect();
+    let image = frames.iter().map(|frame| &frame.planar[..]).collect::<Vec<_>>().concat();
     Ok(LoadedClip {
         native_size: target.native_size,
         native_window: target.native_window,

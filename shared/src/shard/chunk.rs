@@ -5,13 +5,20 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 /// Deflate level; 4 gives 95 % of the gain of 9 in a third of its time on masks and sparse depth.
 pub(crate) const DEFLATE_LEVEL: u8 = 4;
 
+/// Elements that stay in the nearest cache while their bytes are sorted.
+const BLOCK: usize = 4096;
+
 /// Puts the first bytes of all elements first, then the second bytes, and so on.
 pub(crate) fn shuffle(bytes: &[u8], element: usize) -> Vec<u8> {
     let n = bytes.len() / element;
     let mut out = vec![0; bytes.len()];
-    for (plane, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
-        for (value, element) in out.iter_mut().zip(bytes.chunks_exact(element)) {
-            *value = element[plane];
+    // A block of elements at a time, so that they come from memory once and not once a plane.
+    for (block, elements) in bytes.chunks(element * BLOCK).enumerate() {
+        for (plane, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
+            let out = out[block * BLOCK..].iter_mut();
+            for (value, element) in out.zip(elements.chunks_exact(element)) {
+                *value = element[plane];
+            }
         }
     }
     out
@@ -21,9 +28,12 @@ pub(crate) fn shuffle(bytes: &[u8], element: usize) -> Vec<u8> {
 pub(crate) fn unshuffle(bytes: &[u8], element: usize) -> Vec<u8> {
     let n = bytes.len() / element;
     let mut out = vec![0; bytes.len()];
-    for (plane, values) in bytes.chunks_exact(n.max(1)).enumerate() {
-        for (value, element) in values.iter().zip(out.chunks_exact_mut(element)) {
-            element[plane] = *value;
+    for (block, elements) in out.chunks_mut(element * BLOCK).enumerate() {
+        for (plane, values) in bytes.chunks_exact(n.max(1)).enumerate() {
+            let values = &values[block * BLOCK..];
+            for (value, element) in values.iter().zip(elements.chunks_exact_mut(element)) {
+                element[plane] = *value;
+            }
         }
     }
     out
@@ -90,7 +100,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_come_back(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+        fn bytes_come_back(bytes in prop::collection::vec(any::<u8>(), 0..40_000)) {
             let bytes = &bytes[..bytes.len() / 4 * 4];
             prop_assert_eq!(unshuffle(&shuffle(bytes, 4), 4), bytes);
             prop_assert_eq!(inflate(&deflate(bytes), bytes.len()).unwrap(), bytes);

@@ -225,20 +225,22 @@ impl Regions {
                 if ![ROAD, SIDEWALK, TERRAIN].contains(&class) {
                     continue;
                 }
-                let mut join = |other_y: usize, other_x: usize| {
-                    if plane.at(other_y, other_x) == class {
-                        let a = root(&mut roots, (y * width + x) as u32);
-                        let b = root(&mut roots, (other_y * width + other_x) as u32);
-                        roots[a.max(b) as usize] = a.min(b);
-                    }
-                };
-                if x > 0 {
-                    join(y, x - 1);
+                let at = y * width + x;
+                let same = |y: usize, x: usize| plane.at(y, x) == class;
+                let left = x > 0 && same(y, x - 1);
+                let above = y > 0 && same(y - 1, x);
+                let above_left = y > 0 && x > 0 && same(y - 1, x - 1);
+                let above_right = y > 0 && x + 1 < width && same(y - 1, x + 1);
+                if above {
+                    roots[at] = roots[at - width]; // both upper corners hang together with it
+                } else if above_left {
+                    roots[at] = roots[at - width - 1];
                 }
-                if y > 0 {
-                    for other_x in x.saturating_sub(1)..(x + 2).min(width) {
-                        join(y - 1, other_x);
-                    }
+                if left && !above_left {
+                    join(&mut roots, at, at - 1);
+                }
+                if above_right && !above {
+                    join(&mut roots, at, at - width + 1);
                 }
             }
         }
@@ -250,6 +252,11 @@ impl Regions {
         let (far, near) = (at(pair.far_y, pair.far_x), at(pair.near_y, pair.near_x));
         root(&mut self.roots, far) == root(&mut self.roots, near)
     }
+}
+
+fn join(roots: &mut [u32], a: usize, b: usize) {
+    let (a, b) = (root(roots, a as u32), root(roots, b as u32));
+    roots[a.max(b) as usize] = a.min(b);
 }
 
 fn root(roots: &mut [u32], mut at: u32) -> u32 {
@@ -326,4 +333,51 @@ fn check_pool(pairs: &[Pair], limits: &Limits) -> Result<(), Broken> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Everything that a walk over equal neighbors reaches.
+    fn reached(plane: Plane<'_>, from: usize) -> Vec<bool> {
+        let (width, height) = (plane.size.width as usize, plane.size.height as usize);
+        let mut seen = vec![false; plane.map.len()];
+        seen[from] = true;
+        let mut open = vec![from];
+        while let Some(at) = open.pop() {
+            let (y, x) = (at / width, at % width);
+            for v in y.saturating_sub(1)..(y + 2).min(height) {
+                for u in x.saturating_sub(1)..(x + 2).min(width) {
+                    let other = v * width + u;
+                    if !seen[other] && plane.map[other] == plane.map[from] {
+                        seen[other] = true;
+                        open.push(other);
+                    }
+                }
+            }
+        }
+        seen
+    }
+
+    proptest! {
+        #[test]
+        fn regions_equal_a_walk(
+            (width, height) in (1..14_u32, 1..14_u32),
+            labels in prop::collection::vec(prop::sample::select(vec![ROAD, TERRAIN, BUILDING]), 169),
+        ) {
+            let size = ImageSize::new(width, height);
+            let plane = Plane { map: &labels[..size.area()], size };
+            let mut regions = Regions::of_ground(plane);
+            for from in (0..size.area()).filter(|&at| plane.map[at] != BUILDING) {
+                let reached = reached(plane, from);
+                for (to, reached) in reached.into_iter().enumerate() {
+                    let joined = root(&mut regions.roots, from as u32) == root(&mut regions.roots, to as u32);
+                    prop_assert_eq!(joined, reached, "{} and {}", from, to);
+                }
+            }
+        }
+    }
 }

@@ -420,7 +420,12 @@ fn padded(key: &str, length: usize) -> Vec<u8> {
 }
 
 fn floats<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u8> {
-    values.into_iter().flat_map(|value| value.to_le_bytes()).collect()
+    let values = values.into_iter();
+    let mut bytes = Vec::with_capacity(4 * values.size_hint().0);
+    for value in values {
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    bytes
 }
 
 fn shorts(values: &[u32]) -> Vec<u8> {
