@@ -102,22 +102,44 @@ mod tests {
         assert_eq!(parse(" \n"), Err(SplitError::Empty));
     }
 
+    /// Published name, name here, frames.
+    const SHIPPED: [(&str, &str, usize); 4] = [
+        ("kitti-eigen-test-697.txt", "kitti-eigen-test.txt", 697),
+        ("kitti-eigen-test-652-official-gt.txt", "kitti-eigen-test-652.txt", 652),
+        ("kitti-zhou-train-39810.txt", "kitti-zhou-train.txt", 39_810),
+        ("kitti-zhou-val-4424.txt", "kitti-zhou-val.txt", 4_424),
+    ];
+
+    fn shipped(name: &str) -> Vec<SplitEntry> {
+        let path =
+            PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data-manifests/splits").join(name);
+        parse(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
     #[test]
-    fn published_lists_are_read_whole() {
+    fn shipped_lists_have_the_published_frames() {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/splits");
-        if !folder.exists() {
-            println!("skipped: {} is absent", folder.display());
-            return;
+        for (published, name, count) in SHIPPED {
+            let entries = shipped(name);
+            assert_eq!(entries.len(), count, "{name}");
+            match std::fs::read_to_string(folder.join(published)) {
+                Ok(text) => assert_eq!(parse(&text).unwrap(), entries, "{name}"),
+                Err(_) => println!("not compared: {published} is absent"),
+            }
         }
-        for (name, count) in [
-            ("kitti-eigen-test-697.txt", 697),
-            ("kitti-eigen-test-652-official-gt.txt", 652),
-            ("kitti-zhou-train-39810.txt", 39_810),
-            ("kitti-zhou-val-4424.txt", 4_424),
-        ] {
-            let text = std::fs::read_to_string(folder.join(name)).unwrap();
-            assert_eq!(parse(&text).unwrap().len(), count, "{name}");
-        }
+    }
+
+    #[test]
+    fn test_frames_are_in_no_training_list() {
+        let [test, with_depth, train, val] = SHIPPED.map(|(_, name, _)| shipped(name));
+        assert!(with_depth.iter().all(|entry| test.binary_search(entry).is_ok()));
+        assert!(val.iter().all(|entry| train.binary_search(entry).is_err()));
+        let drives = |entries: &[SplitEntry]| -> std::collections::BTreeSet<String> {
+            entries.iter().map(|entry| entry.drive.clone()).collect()
+        };
+        assert_eq!(drives(&test).len(), 28);
+        assert!(drives(&test).is_disjoint(&drives(&train)));
+        assert!(drives(&test).is_disjoint(&drives(&val)));
     }
 
     proptest! {
