@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test lint doctor test-env clean-demo
+.PHONY: help setup build demo test bench bench-preprocess lint doctor test-env clean-demo
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,10 +19,17 @@ demo: build ## render a street world, make shards, train, evaluate, write a page
 	@bash demo/run.sh
 
 test-env: setup
-	@$(PYTHON) setup/test_env.py
+	@$(PYTHON) setup/python_env.py test
 
 test: build test-env ## every test
 	@SUW_REQUIRE_PYTHON=1 cargo test --release --locked --workspace
+
+bench: bench-preprocess ## speed and memory beside the Python that a user would write; see docs/benchmarks.md
+
+bench-preprocess: build
+	@$(PYTHON) setup/python_env.py bench
+	@test -x .deps/bench-bin/bin/b3sum || cargo install --quiet --locked --root .deps/bench-bin b3sum@1.8.7
+	@.deps/bench-env/bin/python tests/bench/preprocess.py $(BENCH_ARGS)
 
 lint: setup ## format, clippy, documentation; warnings are errors
 	@cargo fmt --all --check

@@ -90,17 +90,34 @@ class Networks:
         self.mean, self.std = (np.array(v, np.float32).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
     def __call__(self, image):
-        chw = np.ascontiguousarray(image.transpose(2, 0, 1)).astype(np.float32) / 255
         h, w = image.shape[:2]
         detections = []
-        for box, label, score, mask in zip(*self.instance.run(["boxes", "labels", "scores", "masks"], {"image": chw})):
+        picture, scale = self.letterbox(self.instance, image)
+        for box, label, score, mask in zip(*self.instance.run(["boxes", "labels", "scores", "masks"], {"image": picture})):
+            box = box / scale
             if score >= labels.SCORE_MIN and int(label) in labels.CLASSES:
                 full = self.paste(mask[0], box, h, w)
                 counts = rle.encode(np.asfortranarray(full))
                 detections.append({"category_id": int(label), "score": float(score), "segmentation": counts})
+        picture, scale = self.letterbox(self.semantic, image)
         name = self.semantic.get_inputs()[0].name
-        logits = self.semantic.run(None, {name: ((chw - self.mean) / self.std)[None]})[0][0]
+        logits = self.semantic.run(None, {name: ((picture - self.mean) / self.std)[None]})[0][0]
+        if logits.shape[1:] != (h, w):
+            back = picture.shape[1] / logits.shape[1]
+            shown = logits[:, : round(h * scale / back), : round(w * scale / back)]
+            logits = cv2.resize(shown.transpose(1, 2, 0), (w, h), interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
         return detections, logits.argmax(0).astype(np.uint8)
+
+    @staticmethod
+    def letterbox(session, image):
+        """The picture at the size of the network, top left, and its scale."""
+        to_h, to_w = session.get_inputs()[0].shape[-2:]
+        scale = min(to_h / image.shape[0], to_w / image.shape[1])
+        if scale != 1:
+            image = cv2.resize(image, (round(image.shape[1] * scale), round(image.shape[0] * scale)), interpolation=cv2.INTER_LINEAR)
+        out = np.zeros((3, to_h, to_w), np.float32)
+        out[:, : image.shape[0], : image.shape[1]] = image.transpose(2, 0, 1)
+        return out / 255, scale
 
     @staticmethod
     def paste(mask, box, h, w):
@@ -211,13 +228,14 @@ def main():
     parser.add_argument("--gzip", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--drives", type=int)
+    parser.add_argument("--first", type=int, help="only so many frames of each drive")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     tasks = []
     names = sorted(str(path.parent.relative_to(args.root)) for path in args.root.glob("*/*/image_02"))[: args.drives]
     for name in names:
-        n = len(list((args.root / name / "image_02/data").glob("*.png")))
+        n = min(len(list((args.root / name / "image_02/data").glob("*.png"))), args.first or 1 << 30)
         for first in range(1, n - 1, SAMPLES_PER_SHARD):
             tasks.append((name, first, min(first + SAMPLES_PER_SHARD, n - 1), len(tasks)))
     context = multiprocessing.get_context("fork")
