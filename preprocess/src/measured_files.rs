@@ -27,6 +27,14 @@ pub enum ScanError {
         /// Why.
         source: io::Error,
     },
+    /// A record of the car's motion that cannot be used.
+    #[error("cannot use {path:?} for --min-motion: {message}")]
+    Motion {
+        /// Which.
+        path: PathBuf,
+        /// Expected, got.
+        message: String,
+    },
     /// Nothing to make a manifest of.
     #[error("cannot find a clip in {root:?}: {message}")]
     NoClips {

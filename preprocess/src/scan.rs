@@ -29,27 +29,42 @@ pub struct ScanPlan<'a> {
     pub stride: u32,
     /// Frames of a clip: 3 or 1.
     pub frames: u32,
+    /// Leave out clips between whose first and last frame the car moved less, meters; needs `oxts/data`.
+    pub min_motion: Option<f64>,
+}
+
+/// What a scan found.
+#[derive(Clone, Debug)]
+pub struct Scanned {
+    /// To be written.
+    pub manifest: DataSetManifest,
+    /// Clips that `min_motion` left out.
+    pub left_out: usize,
 }
 
 /// Walks KITTI raw; `progress(done, total)` counts files.
 pub fn scan(
     plan: &ScanPlan,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<DataSetManifest, ScanError> {
+) -> Result<Scanned, ScanError> {
     let KittiTree { scenes, problems: empty } = kitti::walk(plan.root)?;
-    let (chosen, mut problems) = match plan.targets {
+    let (mut chosen, mut problems) = match plan.targets {
         Some(targets) => choose(&scenes, targets, plan),
         None => (whole(&scenes, plan), empty),
     };
+    let left_out = match plan.min_motion {
+        Some(least) => motion::leave_out_static(plan.root, &mut chosen, least)?,
+        None => 0,
+    };
     if chosen.iter().all(|chosen| chosen.clips.is_empty()) {
-        return Err(no_clips(plan, &scenes, &problems));
+        return Err(no_clips(plan, &scenes, &problems, left_out));
     }
     let measured = measure(plan.root, paths_of(plan.root, &chosen), progress)?;
     let mut entries = Vec::new();
     for chosen in &chosen {
         entries.push(scene_entry(plan.root, chosen, &measured, &mut problems));
     }
-    Ok(DataSetManifest::new(
+    let manifest = DataSetManifest::new(
         DataSetHead {
             dataset: DataSetKind::Kitti,
             split: plan.split.to_owned(),
@@ -59,7 +74,8 @@ pub fn scan(
         measured.into_values().map(|measured| measured.entry).collect(),
         entries,
         problems,
-    ))
+    );
+    Ok(Scanned { manifest, left_out })
 }
 
 /// The part of a scene that goes into the manifest.
@@ -137,7 +153,12 @@ fn choose<'a>(
     (chosen.into_values().collect(), problems)
 }
 
-fn no_clips(plan: &ScanPlan, scenes: &[KittiScene], problems: &[Problem]) -> ScanError {
+fn no_clips(
+    plan: &ScanPlan,
+    scenes: &[KittiScene],
+    problems: &[Problem],
+    left_out: usize,
+) -> ScanError {
     let frames: usize = scenes.iter().map(|scene| scene.frames.len()).sum();
     let around = match plan.frames {
         1 => "a frame",
@@ -148,6 +169,9 @@ fn no_clips(plan: &ScanPlan, scenes: &[KittiScene], problems: &[Problem]) -> Sca
         if plan.targets.is_some() { " around a frame of the split" } else { "" },
         scenes.len(),
     );
+    if left_out > 0 {
+        message += &format!("; {left_out} static clips left out");
+    }
     if let Some(first) = problems.first() {
         message +=
             &format!("; {} problems, first {}: {}", problems.len(), first.item, first.reason);
@@ -282,5 +306,6 @@ fn frame_problems(
     problems.into_iter().collect()
 }
 
+mod motion;
 #[cfg(test)]
 mod tests;

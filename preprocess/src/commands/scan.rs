@@ -13,7 +13,7 @@ use crate::datasets::manifest_file::check_split_name;
 use crate::datasets::split::{self, SplitEntry};
 use crate::measured_files::ScanError;
 use crate::progress::{Loudness, Progress};
-use crate::scan::{ScanPlan, scan};
+use crate::scan::{ScanPlan, Scanned, scan};
 use crate::scan_pictures::{PicturesPlan, parse_targets, scan_pictures};
 
 /// Problems that are printed one by one; all of them stand in the manifest.
@@ -43,6 +43,9 @@ pub struct ScanArgs {
     /// Frames of a clip: 3, or 1 for single pictures; default: 3, but 1 for folder and megadepth
     #[arg(long, value_parser = parse_frames)]
     pub frames: Option<u32>,
+    /// KITTI: leave out clips between whose first and last frame the car moved less; needs oxts/data of every drive
+    #[arg(long, value_name = "METRES", value_parser = parse_motion)]
+    pub min_motion: Option<f64>,
     /// Where the manifest goes
     #[arg(long, value_name = "FILE.json")]
     pub out: PathBuf,
@@ -88,6 +91,13 @@ impl Layout {
     }
 }
 
+fn parse_motion(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(least) if least > 0.0 && least.is_finite() => Ok(least),
+        _ => Err("expected meters above 0".to_owned()),
+    }
+}
+
 fn parse_frames(text: &str) -> Result<u32, String> {
     match text {
         "1" => Ok(1),
@@ -107,28 +117,37 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
             "cannot scan megadepth with --frames 3: expected 1, its pictures are no video";
         return Err(Failure::usage(message.to_owned()).into());
     }
+    let frames = args.frames.unwrap_or(args.dataset.usual_frames());
+    if args.min_motion.is_some() && (args.dataset != Layout::Kitti || frames != 3) {
+        let message = "cannot use --min-motion here: expected clips of three frames of KITTI, whose drives have oxts/data";
+        return Err(Failure::usage(message.to_owned()).into());
+    }
     let name = split_name(args)?;
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let progress = Progress::new("files", loudness);
     let count = |done, total| progress.set(done, total);
-    let manifest = match args.dataset {
-        Layout::Kitti => scan_drives(args, &name, &count)?,
-        other => scan_others(args, other, &name, &count)?,
+    let Scanned { manifest, left_out } = match args.dataset {
+        Layout::Kitti => scan_drives(args, &name, frames, &count)?,
+        other => {
+            let manifest = scan_others(args, other, &name, frames, &count)?;
+            Scanned { manifest, left_out: 0 }
+        }
     };
     progress.finish();
     if let Some(folder) = args.out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make folder {folder:?}"))?;
     }
     manifest.write(&args.out)?;
-    report(args, &manifest);
+    report(args, &manifest, left_out);
     Ok(Exit::Done)
 }
 
 fn scan_drives(
     args: &ScanArgs,
     name: &str,
+    frames: u32,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<DataSetManifest> {
+) -> Result<Scanned> {
     let targets: Option<Vec<SplitEntry>> = match &args.split {
         Some(path) => Some(read_split(path, split::parse)?),
         None => None,
@@ -138,7 +157,8 @@ fn scan_drives(
         split: name,
         targets: targets.as_deref(),
         stride: args.stride,
-        frames: args.frames.unwrap_or(args.dataset.usual_frames()),
+        frames,
+        min_motion: args.min_motion,
     };
     scan(&plan, progress).map_err(failure)
 }
@@ -147,6 +167,7 @@ fn scan_others(
     args: &ScanArgs,
     layout: Layout,
     name: &str,
+    frames: u32,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<DataSetManifest> {
     let targets: Option<Vec<String>> = match &args.split {
@@ -159,7 +180,7 @@ fn scan_others(
         split: name,
         targets: targets.as_deref(),
         stride: args.stride,
-        frames: args.frames.unwrap_or(layout.usual_frames()),
+        frames,
     };
     scan_pictures(&plan, progress).map_err(failure)
 }
@@ -167,7 +188,9 @@ fn scan_others(
 fn failure(error: ScanError) -> anyhow::Error {
     match error {
         ScanError::Read { .. } => error.into(),
-        ScanError::Walk(_) | ScanError::NoClips { .. } => Failure::usage(error.to_string()).into(),
+        ScanError::Walk(_) | ScanError::Motion { .. } | ScanError::NoClips { .. } => {
+            Failure::usage(error.to_string()).into()
+        }
     }
 }
 
@@ -188,10 +211,12 @@ fn split_name(args: &ScanArgs) -> Result<String> {
     Ok(name)
 }
 
-fn report(args: &ScanArgs, manifest: &DataSetManifest) {
+fn report(args: &ScanArgs, manifest: &DataSetManifest, left_out: usize) {
     let problems = count_by_kind(&manifest.problems);
     if args.json {
-        let counts = json!({ "counts": manifest.counts, "problems": problems });
+        let counts = json!({
+            "counts": manifest.counts, "problems": problems, "static_clips_left_out": left_out,
+        });
         println!("{counts:#}");
         return;
     }
@@ -212,6 +237,9 @@ fn report(args: &ScanArgs, manifest: &DataSetManifest) {
             println!("laser scans: {}, depth pictures: {}", counts.lidar, counts.ground_truth);
         }
         _ => println!("depth maps: {}", counts.depth_maps),
+    }
+    if args.min_motion.is_some() {
+        println!("static clips left out: {left_out}");
     }
     for (kind, count) in &problems {
         println!("{kind}: {count}");

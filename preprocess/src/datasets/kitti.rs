@@ -66,6 +66,11 @@ pub fn date_of_scene(scene: &str) -> &str {
     scene.split_once('/').map_or(scene, |(date, _)| date)
 }
 
+/// The drive of a scene name, with its date.
+pub fn drive_of_scene(scene: &str) -> &str {
+    scene.rsplit_once('/').map_or(scene, |(drive, _)| drive)
+}
+
 /// The stem that KITTI gives a frame number.
 pub fn usual_stem(frame: u64) -> String {
     format!("{frame:010}")

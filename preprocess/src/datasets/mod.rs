@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod manifest_file;
 pub mod mannequin;
 pub mod megadepth;
+pub mod oxts;
 pub mod pictures;
 pub mod reconstruction;
 pub mod split;

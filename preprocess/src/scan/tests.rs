@@ -11,11 +11,11 @@ use crate::datasets::split;
 const SCENE: &str = "2011_09_26/2011_09_26_drive_9999_sync/image_02";
 
 fn plan(root: &Path) -> ScanPlan<'_> {
-    ScanPlan { root, split: "all", targets: None, stride: 1, frames: 3 }
+    ScanPlan { root, split: "all", targets: None, stride: 1, frames: 3, min_motion: None }
 }
 
 fn scanned(plan: &ScanPlan) -> DataSetManifest {
-    let manifest = scan(plan, &|_, _| {}).unwrap();
+    let manifest = scan(plan, &|_, _| {}).unwrap().manifest;
     // What is written must read back, so every rule of the reader holds for every scan.
     assert_eq!(DataSetManifest::parse(&manifest.to_text()).unwrap(), manifest);
     manifest
@@ -157,4 +157,39 @@ fn a_data_set_without_clips_says_what_was_found() {
     let message = scan(&plan(root), &|_, _| {}).unwrap_err().to_string();
     assert!(message.contains("got 2 frames in 1 scenes; 1 problems"), "{message}");
     assert!(message.contains("drive_0001_sync/image_02"), "{message}");
+}
+
+#[test]
+fn clips_of_a_standing_car_are_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let drive = KittiDrive { frames: 7, ..KittiDrive::SMALL };
+    kitti_drive(root, &drive);
+    let oxts = root.join("2011_09_26/2011_09_26_drive_9999_sync/oxts/data");
+    fs::create_dir_all(&oxts).unwrap();
+    // One meter between frames is 1 / 111319.49 degrees; the car stands from frame 2 to frame 5.
+    for (frame, meters) in [0.0, 1.0, 2.0, 2.0, 2.0, 2.0, 3.0].into_iter().enumerate() {
+        let text = format!("{} 8.4 110 {}", 49.0 + meters / 111_319.49, ["0"; 27].join(" "));
+        fs::write(oxts.join(format!("{frame:010}.txt")), text).unwrap();
+    }
+    let moving = ScanPlan { min_motion: Some(0.5), ..plan(root) };
+    let scanned = scan(&moving, &|_, _| {}).unwrap();
+    assert_eq!(
+        (keys(&scanned.manifest), scanned.left_out),
+        (vec!["1".into(), "2".into(), "5".into()], 2)
+    );
+    // The frames of clips that are left out are no part of the manifest.
+    assert_eq!(scanned.manifest.counts.frames, 7);
+    let far = scan(&ScanPlan { min_motion: Some(1.5), ..plan(root) }, &|_, _| {}).unwrap();
+    assert_eq!(
+        (keys(&far.manifest), far.left_out, far.manifest.counts.frames),
+        (vec!["1".into()], 4, 3)
+    );
+
+    fs::write(oxts.join("0000000003.txt"), "49 8").unwrap();
+    let error = scan(&moving, &|_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("0000000003.txt") && error.contains("got 2"), "{error}");
+    fs::remove_file(oxts.join("0000000003.txt")).unwrap();
+    let error = scan(&moving, &|_, _| {}).unwrap_err().to_string();
+    assert!(error.contains("0000000003.txt"), "{error}");
 }

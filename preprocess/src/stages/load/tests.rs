@@ -27,9 +27,15 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         kitti_drive(folder.path(), drive);
         break_it(folder.path());
-        let plan =
-            ScanPlan { root: folder.path(), split: "all", targets: None, stride: 1, frames: 3 };
-        let manifest = scan(&plan, &|_, _| {}).unwrap();
+        let plan = ScanPlan {
+            root: folder.path(),
+            split: "all",
+            targets: None,
+            stride: 1,
+            frames: 3,
+            min_motion: None,
+        };
+        let manifest = scan(&plan, &|_, _| {}).unwrap().manifest;
         Self { folder, manifest }
     }
 
