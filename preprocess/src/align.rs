@@ -274,5 +274,6 @@ fn is_painted(pixels: &[u8]) -> bool {
     pixels.iter().fold(0, |all, pixel| all | pixel) != 0
 }
 
+pub mod explain;
 #[cfg(test)]
 mod tests;

@@ -13,8 +13,11 @@ use suw_shared::manifest::ShardSetManifest;
 use suw_shared::sample::Sample;
 use suw_shared::shard::{DepthUnit, ShardHeader, ShardSet};
 
+use crate::align::explain::{Unaligned, unaligned};
+use crate::align::{AlignInput, AlignParams};
 use crate::config::usage;
 use crate::launch::{loudness, open_finished};
+use crate::mask_store::{MaskStore, Needs};
 use crate::page::gallery::article::{ArticleContext, article, frame_name, picture_name, ramp};
 use crate::page::gallery::layers::{depth_layer, ordinal_layer, semantic_layer};
 use crate::page::gallery::objects::AlignTerms;
@@ -43,6 +46,9 @@ pub struct InspectArgs {
     /// Samples to show, spread evenly over the set; 0 shows all. The figures on top are of the whole set.
     #[arg(long, value_name = "N", default_value_t = 24)]
     pub samples: usize,
+    /// The mask store that the set was made from: says of each detection why it is no aligned object.
+    #[arg(long, value_name = "DIR")]
+    pub masks: Option<PathBuf>,
     /// Print the counts as JSON.
     #[arg(long)]
     pub json: bool,
@@ -67,6 +73,9 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
     fs::create_dir_all(&pictures).with_context(|| format!("cannot make folder {pictures:?}"))?;
     outside(&args.out, &args.shards)?;
     let context = context_of(set.header());
+    let store = args.masks.as_deref().map(MaskStore::open_import).transpose();
+    let store = store.map_err(|error| usage(error.to_string()))?;
+    let mut unexplained = 0;
     let chosen = spread(set.len(), args.samples);
     let mut totals = Totals::default();
     let (mut articles, mut thumbnails) = (String::new(), String::new());
@@ -76,12 +85,23 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
         totals.add(context.size, &sample);
         if chosen.binary_search(&index).is_ok() {
             write_pictures(&args.out, index, &sample, &context)?;
-            articles.push_str(&article(&sample, index, &context));
+            let left = match &store {
+                Some(store) => left_over(store, &sample, set.header())?,
+                None => None,
+            };
+            unexplained += usize::from(store.is_some() && left.is_none());
+            articles.push_str(&article(&sample, index, &context, left.as_deref()));
             thumbnails.push_str(&thumbnail(&sample, index, set.header().frames as usize));
         }
         progress.set(index + 1, set.len());
     }
     progress.finish();
+    if unexplained > 0 {
+        eprintln!(
+            "inspect: the mask store lacks frames of {unexplained} of {} samples; their pages give no reasons",
+            chosen.len()
+        );
+    }
     let present: Vec<&str> = GROUPS
         .iter()
         .zip(&totals.quality.tallies)
@@ -106,6 +126,51 @@ pub fn run(args: &InspectArgs) -> anyhow::Result<Exit> {
         println!("{}", path.display());
     }
     Ok(Exit::Done)
+}
+
+/// The detections of a sample's target frame that are no objects; `None` where the store lacks one of its frames or the
+/// set has no clips. The neighbors are found by number, as KITTI names frames.
+fn left_over(
+    store: &MaskStore,
+    sample: &Sample,
+    header: &ShardHeader,
+) -> anyhow::Result<Option<Vec<Unaligned>>> {
+    let (scene, stem) = (sample.key.scene(), sample.key.stem());
+    let Some(number) = stem.parse::<u64>().ok().filter(|_| header.frames == 3) else {
+        return Ok(None);
+    };
+    let stride = u64::from(header.stride);
+    let mut frames = Vec::new();
+    for number in [number.checked_sub(stride), Some(number), number.checked_add(stride)] {
+        let stem = number.map(|number| format!("{number:0width$}", width = stem.len()));
+        let Some(stem) = stem.filter(|stem| store.has_frame(scene, stem, Needs::INSTANCES)) else {
+            return Ok(None);
+        };
+        let masks = store.read_frame(scene, &stem, sample.native_size, Needs::INSTANCES);
+        frames.push(masks.map_err(|error| Failure::integrity(error.to_string()))?.detections);
+    }
+    let input = AlignInput {
+        frames: [&frames[0], &frames[1], &frames[2]],
+        native: sample.native_size,
+        window: sample.native_window,
+        size: header.size,
+    };
+    let left = unaligned(&input, &align_params(header));
+    Ok(Some(left.map_err(|error| Failure::integrity(error.to_string()))?))
+}
+
+/// The thresholds of the set; what its provenance does not state has the format's default.
+fn align_params(header: &ShardHeader) -> AlignParams {
+    let provenance: Value = serde_json::from_str(&header.provenance).unwrap_or(Value::Null);
+    let align = &provenance["align"];
+    let number = |value: &Value| value.as_u64().and_then(|value| u32::try_from(value).ok());
+    let usual = AlignParams::CONTRACT;
+    AlignParams {
+        score_min: align["score_min"].as_f64().map_or(usual.score_min, |score| score as f32),
+        iou_num: number(&align["iou_above"][0]).unwrap_or(usual.iou_num),
+        iou_den: number(&align["iou_above"][1]).unwrap_or(usual.iou_den),
+        min_area: number(&align["min_area"]).unwrap_or(usual.min_area),
+    }
 }
 
 /// A shard set holds shards and nothing else.
@@ -139,18 +204,15 @@ fn facts_of(manifest: &ShardSetManifest) -> SetFacts {
 }
 
 fn context_of(header: &ShardHeader) -> ArticleContext {
-    let provenance: Value = serde_json::from_str(&header.provenance).unwrap_or(Value::Null);
-    let align = &provenance["align"];
-    let share = |value: &Value| Some(value[0].as_f64()? / value[1].as_f64()?);
+    let align = align_params(header);
     let metric = header.depth_unit == DepthUnit::Metre;
     ArticleContext {
         size: header.size,
         unit: if metric { "m" } else { "units" },
         metric,
         terms: AlignTerms {
-            // What the provenance does not state has the format's default.
-            iou_above: share(&align["iou_above"]).unwrap_or(0.3),
-            min_area: align["min_area"].as_u64().unwrap_or(100),
+            iou_above: f64::from(align.iou_num) / f64::from(align.iou_den),
+            min_area: u64::from(align.min_area),
         },
         depth_source: header.depth_source.to_string(),
     }

@@ -49,6 +49,20 @@ fn a_gallery_is_whole_and_names_nothing_outside() {
     );
     assert!(there == files(&place.path("again")));
 
+    // With the masks, each detection that is no object says why.
+    let masks = ["--masks", &place.text("world/masks")];
+    let why = place.text("why");
+    expect(
+        0,
+        &[&["inspect", &place.text("out"), "--out", &why, "--samples", "0"][..], &masks].concat(),
+    );
+    let html = fs::read_to_string(place.path("why/index.html")).unwrap();
+    assert_eq!(html.matches("<article ").count(), 8);
+    assert!(!html.contains("not stored which"), "reasons come from the masks");
+    assert!(
+        html.contains("<th>why not</th>") || html.contains("Every detection of the target frame")
+    );
+
     let (_, error) =
         expect(2, &["inspect", &place.text("out"), "--out", &place.text("out/gallery")]);
     assert!(error.contains("outside of the shard set"), "{error}");

@@ -7,10 +7,12 @@ use suw_shared::class::SemanticClass;
 use suw_shared::image_size::ImageSize;
 use suw_shared::sample::Sample;
 
+use crate::align::explain::Unaligned;
 use crate::page::canvas::colored_depth;
 use crate::page::gallery::layers::depth_range;
 use crate::page::gallery::marks::marks;
 use crate::page::gallery::objects::{AlignTerms, loose, object_table, outlines, over};
+use crate::page::gallery::unaligned;
 use crate::page::html::escaped;
 use crate::page::sample_pictures::{DEPTH_RANGE_M, FAR, NEAR};
 use crate::quality::group_of;
@@ -47,8 +49,13 @@ pub fn ramp(depth: &[f32], metric: bool) -> Option<(f32, f32)> {
     Some(if metric { DEPTH_RANGE_M } else { wide((near, far)) })
 }
 
-/// The article of the sample with position `number` in its set.
-pub fn article(sample: &Sample, number: usize, context: &ArticleContext) -> String {
+/// The article of the sample with position `number` in its set; `left` are the detections that are no objects, where known.
+pub fn article(
+    sample: &Sample,
+    number: usize,
+    context: &ArticleContext,
+    left: Option<&[Unaligned]>,
+) -> String {
     let frames = sample.image.len() / (3 * context.size.area());
     let mut out = format!(
         "<article class=\"sample\" id=\"s{number}\" data-words=\"{}\">\n<header><h2>{} <small>{}</small></h2>{}</header>\n",
@@ -57,7 +64,7 @@ pub fn article(sample: &Sample, number: usize, context: &ArticleContext) -> Stri
         escaped(sample.key.scene()),
         facts(sample, context)
     );
-    out.push_str(&frame_section(sample, number, frames, context));
+    out.push_str(&frame_section(sample, number, frames, context, left));
     out.push_str(&map_section(sample, number, frames / 2, context));
     out.push_str(&pair_section(sample, number, frames / 2, context));
     out + "</article>\n"
@@ -125,6 +132,7 @@ fn frame_section(
     number: usize,
     frames: usize,
     context: &ArticleContext,
+    left: Option<&[Unaligned]>,
 ) -> String {
     let size = context.size;
     let Some(objects) = &sample.objects else {
@@ -134,13 +142,19 @@ fn frame_section(
             figure("wide", size, &frame_name(number, frames / 2), "", caption)
         );
     };
-    let loose = loose(sample, objects, size);
+    let (rest_outlines, rest_table) = match left {
+        Some(left) => (unaligned::outlines(left, size), unaligned::table(left, &context.terms)),
+        None => {
+            let loose = loose(sample, objects, size);
+            (loose.outlines(size), loose.text(&context.terms))
+        }
+    };
     let mut figures = String::new();
     for (frame, name) in ["t-1", "t, the target frame", "t+1"].into_iter().enumerate().take(frames)
     {
         let mut layers = outlines(objects, size, frame);
         if frame == frames / 2 {
-            layers.push_str(&loose.outlines(size));
+            layers.push_str(&rest_outlines);
         }
         figures.push_str(&figure("zoom", size, &frame_name(number, frame), &layers, name));
     }
@@ -148,7 +162,7 @@ fn frame_section(
         "<section><h3>Objects aligned over three frames</h3><div class=\"frames\">{figures}</div>\
          <div class=\"tables\"><div>{}</div><div>{}</div></div></section>\n",
         object_table(objects, size),
-        loose.text(&context.terms)
+        rest_table
     )
 }
 
@@ -295,7 +309,7 @@ mod tests {
 
     #[test]
     fn an_article_shows_what_its_sample_has() {
-        let html = article(&samples::sample(0), 7, &context());
+        let html = article(&samples::sample(0), 7, &context(), None);
         for text in [
             "id=\"s7\"",
             "pictures/000007-frame0.jpg",
@@ -318,14 +332,14 @@ mod tests {
 
     #[test]
     fn an_article_says_what_its_sample_lacks() {
-        let html = article(&samples::bare_sample(3), 0, &context());
+        let html = article(&samples::bare_sample(3), 0, &context(), None);
         for text in ["no objects", "no semantic maps", "no depth", "no pairs"] {
             assert!(html.contains(text), "{text}: {html}");
         }
         let mut empty = samples::sample(2);
         empty.depth = Some(vec![0.0; samples::SIZE.area()]);
         empty.pairs = Some(vec![]);
-        let html = article(&empty, 0, &context());
+        let html = article(&empty, 0, &context(), None);
         for text in ["Nothing is measured", "No pair was found", "camera not known"] {
             assert!(html.contains(text), "{text}: {html}");
         }

@@ -5,3 +5,4 @@ pub mod layers;
 pub mod marks;
 pub mod objects;
 pub mod overview;
+pub mod unaligned;

@@ -162,7 +162,7 @@ impl Loose {
         let _ = write!(
             out,
             " The rest, below and dashed in the picture, was detected but not aligned. The shard marks where (<code>/movable</code>), not \
-             which detection it was or why it found no partner: that takes a mask of the same class with IoU above {} in both other \
+             which detection it was or why it found no partner (<code>inspect --masks STORE</code> tells): that takes a mask of the same class with IoU above {} in both other \
              frames, and {} pixels in every frame. Detections that touch are one region here.</p>",
             terms.iou_above, terms.min_area
         );
@@ -206,7 +206,7 @@ fn css_color(index: u8) -> String {
 }
 
 /// a, b, c, ...
-fn letter(place: usize) -> char {
+pub fn letter(place: usize) -> char {
     char::from(b'a' + (place % 26) as u8)
 }
 
