@@ -115,7 +115,7 @@ fn check_window(sample: &Sample) -> Result<(), Broken> {
 }
 
 fn check_depth(depth: &[f32]) -> Result<(), Broken> {
-    match first_illegal(depth, |value| value >= 0.0 && value < f32::INFINITY) {
+    match first_illegal(depth, |value| (0.0..f32::INFINITY).contains(&value)) {
         Some(value) => Err(("depth", format!("depth; expected finite numbers >= 0, got {value}"))),
         None => Ok(()),
     }
