@@ -176,6 +176,24 @@ fn a_semantic_network_paints_classes_out_of_pixels() {
 }
 
 #[test]
+fn pspnets_crop_slides_over_a_picture_of_kitti() {
+    // 713 is taller than the picture: two windows side by side, 0..713 and 529..1242, each padded below.
+    let mut painter = painter(&Spec {
+        resize: "policy = \"sliding-window\"\nwidth = 713\nheight = 713\nstride_x = 713\nstride_y = 713",
+        ..PAINTER
+    });
+    let size = ImageSize::new(1242, 375);
+    let map = painter.segment(&halves(size)).unwrap();
+    assert_eq!(map.size(), size);
+    // The border of red and blue, column 621, lies where the windows overlap.
+    for y in 0..375 {
+        for x in (0..1242).filter(|x| (*x as i64 - 621).abs() > 1) {
+            assert_eq!(map.at(y, x), if x < 621 { 0 } else { 2 }, "row {y}, column {x}");
+        }
+    }
+}
+
+#[test]
 fn a_label_map_is_read() {
     let spec = Spec {
         model: "semantic-labels",
