@@ -65,6 +65,20 @@ impl Runtime {
         providers
     }
 
+    /// Loads the CUDA libraries that `setup/fetch.py --cuda` put beside this one, so that its CUDA provider finds them without
+    /// a variable. Where they are not there the system's are looked for, and a session says what is missing.
+    pub(super) fn preload_cuda(&self) {
+        let Some(packages) = self.library.ancestors().nth(3) else { return };
+        let lib = |name: &str| packages.join("nvidia").join(name).join("lib");
+        let (cuda, cudnn) = (lib("cu13"), lib("cudnn"));
+        if let Err(error) = ep::cuda::preload_dylibs(
+            cuda.is_dir().then_some(cuda.as_path()),
+            cudnn.is_dir().then_some(cudnn.as_path()),
+        ) {
+            eprintln!("warning: {error}; looking for the system's CUDA libraries instead");
+        }
+    }
+
     pub(super) fn environment(&self) -> &Environment {
         &self.environment
     }

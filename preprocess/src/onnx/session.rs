@@ -218,6 +218,7 @@ fn open_session(
         .with_intra_op_spinning(false)?
         .with_deterministic_compute(true)?;
     if let Device::Cuda(number) = options.device {
+        runtime.preload_cuda();
         let cuda = ep::CUDA::default()
             .with_device_id(number)
             // An exhaustive search would start anew with every input shape.
