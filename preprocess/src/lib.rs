@@ -35,6 +35,7 @@ pub mod shard_record;
 // floor 3: stages
 pub mod stages;
 // floor 4: runs
+pub mod lanes;
 pub mod make_shard;
 pub mod masks_run;
 pub mod measured_files;

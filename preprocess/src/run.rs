@@ -1,4 +1,4 @@
-//! Floor 4: a whole run: lock, masks, shards one after the other, manifest last. Resumes by itself: shards that are
+//! Floor 4: a whole run: lock, masks, shards in their order, two at a time, manifest last. Resumes by itself: shards that are
 //! complete are kept, the rest is made, and the bytes are those of an undisturbed run.
 
 use std::fs;
@@ -15,9 +15,13 @@ use suw_shared::manifest::{
 use suw_shared::problem::{Problem, quarantine_lines};
 use suw_shared::shard::ShardError;
 
+use crate::lanes::in_lanes;
 use crate::make_shard::make_shard;
 use crate::plan::{Partition, Plan};
 use crate::shard_record::{self, ShardRecord};
+
+/// While one shard is written, synced and hashed, the cores work on another.
+const SHARDS_AT_ONCE: usize = 2;
 
 /// Why a run ends early.
 #[derive(Debug, thiserror::Error)]
@@ -88,24 +92,25 @@ pub fn run_shards(
     let total: usize = shards.iter().map(|shard| shard.clips.len()).sum();
     let done = AtomicUsize::new(0);
     let advance = |clips: usize| progress(done.fetch_add(clips, Ordering::Relaxed) + clips, total);
-    let mut records = Vec::with_capacity(shards.len());
-    for shard in &shards {
+    let lanes = rayon::current_num_threads().min(SHARDS_AT_ONCE);
+    let records = in_lanes(&shards, lanes, |shard| -> Result<_, RunError> {
         if let Some(record) = shard_record::read_if_whole(out, &shard.file, &plan.fingerprint) {
             advance(shard.clips.len());
-            records.push(record);
-            continue;
+            return Ok(Some(record));
         }
         shard_record::remove_unfinished(out, &shard.file).map_err(io_error("clean up", out))?;
-        match make_shard(plan, shard, stop, &advance)? {
-            None => return Ok(RunEnd::Stopped { done: records.len(), of: shards.len() }),
-            Some(record) => {
-                shard_record::write(out, &shard.file, &record)
-                    .map_err(io_error("write the record of", &out.join(&shard.file)))?;
-                records.push(record);
-            }
+        let record = make_shard(plan, shard, stop, &advance)?;
+        if let Some(record) = &record {
+            shard_record::write(out, &shard.file, record)
+                .map_err(io_error("write the record of", &out.join(&shard.file)))?;
         }
+        Ok(record)
+    })?;
+    let made: Vec<ShardRecord> = records.into_iter().flatten().collect();
+    if made.len() < shards.len() {
+        return Ok(RunEnd::Stopped { done: made.len(), of: shards.len() });
     }
-    finish(plan, records)
+    finish(plan, made)
 }
 
 /// The manifest of an earlier run with the same configuration, if the set is complete.
