@@ -1,11 +1,13 @@
 //! Floor 5: `suw-preprocess plan`: what a run would do. Writes nothing.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use suw_shared::exit::Exit;
-use suw_shared::manifest::MANIFEST_FILE;
+use suw_shared::manifest::{MANIFEST_FILE, ShardSetManifest};
+use suw_shared::shard::ShardReader;
 
 use crate::config::RunConfig;
 use crate::masks_run::missing_frames;
@@ -43,7 +45,10 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     let shards: Vec<_> = plan.own_shards().collect();
     let clips: usize = shards.iter().map(|shard| shard.clips.len()).sum();
     let complete = plan.out.join(MANIFEST_FILE).exists();
-    let kept = if complete {
+    let other = other_set(plan)?;
+    let kept = if other.is_some() {
+        0
+    } else if complete {
         shards.len()
     } else {
         let whole = |file: &str| shard_record::read_if_whole(&plan.out, file, &plan.fingerprint);
@@ -57,7 +62,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
             json!({
                 "bytes_at_most": bytes, "clips": clips, "config_fingerprint": plan.fingerprint,
                 "frames": frames.len(), "masks_to_make": masks_missing, "models": models,
-                "shards": shards.len(), "shards_kept": kept,
+                "refused": other, "shards": shards.len(), "shards_kept": kept,
                 "skipped": plan.manifest.problems.len(),
             })
         );
@@ -70,6 +75,10 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         plan.header.size
     );
     println!("shards       {} in {}, {kept} complete and kept", shards.len(), plan.out.display());
+    if let Some(differs) = &other {
+        println!("refused      that folder holds a set that differs in {}", differs.join(", "));
+        println!("             give another output.dir, or delete the folder");
+    }
     println!("size         at most {:.1} MB", bytes as f64 / 1e6);
     for model in &plan.models {
         println!("masks        {} ({:?}), BLAKE3 {}", model.name, model.role, &model.blake3[..12]);
@@ -85,6 +94,57 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// What differs in the set that lies in the output folder, where a run would refuse it; else `None`.
+fn other_set(plan: &Plan) -> anyhow::Result<Option<Vec<String>>> {
+    let path = plan.out.join(MANIFEST_FILE);
+    let found = match path.exists() {
+        true => Some(ShardSetManifest::read(&path)?.config_fingerprint),
+        false => shard_record::any_fingerprint(&plan.out)?,
+    };
+    if found.is_none_or(|found| found == plan.fingerprint) {
+        return Ok(None);
+    }
+    let first =
+        plan.shards.iter().map(|shard| plan.out.join(&shard.file)).find(|path| path.exists());
+    let provenance = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    let mut differs = Vec::new();
+    if let Some(reader) = first.and_then(|path| ShardReader::open(&path).ok()) {
+        let (mut ours, mut theirs) =
+            (provenance(&plan.header.provenance), provenance(&reader.header().provenance));
+        for side in [&mut ours, &mut theirs] {
+            side["size"] = json!(plan.header.size.to_string());
+            side.as_object_mut().map(|side| side.remove("config_fingerprint"));
+        }
+        theirs["size"] = json!(reader.header().size.to_string());
+        differences("", &theirs, &ours, &mut differs);
+    }
+    if differs.is_empty() {
+        differs.push("its inputs, depth or number of samples a shard".to_owned());
+    }
+    Ok(Some(differs))
+}
+
+/// `key (theirs, here ours)` for every value that differs, lists and texts whole.
+fn differences(key: &str, theirs: &Value, ours: &Value, out: &mut Vec<String>) {
+    let (Some(left), Some(right)) = (theirs.as_object(), ours.as_object()) else {
+        if theirs != ours {
+            let short = |value: &Value| match value.to_string() {
+                text if text.len() <= 40 => text,
+                _ => "...".to_owned(),
+            };
+            out.push(format!("{key} ({}, here {})", short(theirs), short(ours)));
+        }
+        return;
+    };
+    let keys: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    for name in keys {
+        let path = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+        let side =
+            |side: &serde_json::Map<String, Value>| side.get(name).cloned().unwrap_or(Value::Null);
+        differences(&path, &side(left), &side(right), out);
+    }
+}
+
 /// Bytes of a sample before compression: pictures, and one byte or four per pixel of each map.
 fn sample_bytes(plan: &Plan) -> u64 {
     let area = plan.header.size.area() as u64;
@@ -94,4 +154,27 @@ fn sample_bytes(plan: &Plan) -> u64 {
     let objects = if contents.objects { frames + 1 } else { 0 };
     let maps = u64::from(contents.semantic) + u64::from(contents.ordinal);
     area * (3 * frames + depth + maps + objects)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_name_the_key_and_both_values() {
+        let theirs = json!({"seed": 1, "pairs": {"per_rule": 32, "rules": "a"}, "fit": "crop"});
+        let ours =
+            json!({"seed": 2, "pairs": {"per_rule": 32, "rules": "x".repeat(50)}, "align": 1});
+        let mut found = Vec::new();
+        differences("", &theirs, &ours, &mut found);
+        assert_eq!(
+            found,
+            [
+                "align (null, here 1)",
+                "fit (\"crop\", here null)",
+                "pairs.rules (\"a\", here ...)",
+                "seed (1, here 2)"
+            ]
+        );
+    }
 }
