@@ -21,7 +21,7 @@ use crate::stages::load::{
 };
 
 /// Clips that are in memory at once, per thread; more only costs memory.
-const CLIPS_PER_THREAD: usize = 4;
+const CLIPS_PER_THREAD: usize = 3;
 
 /// A frame that is in memory: what was read of it, or why it cannot be.
 type Frame = Arc<Result<(LoadedFrame, FrameMasks), Fault>>;

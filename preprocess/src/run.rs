@@ -1,4 +1,4 @@
-//! Floor 4: a whole run: lock, masks, shards in their order, two at a time, manifest last. Resumes by itself: shards that are
+//! Floor 4: a whole run: lock, masks, shards in their order, a few at a time, manifest last. Resumes by itself: shards that are
 //! complete are kept, the rest is made, and the bytes are those of an undisturbed run.
 
 use std::fs;
@@ -20,8 +20,8 @@ use crate::make_shard::make_shard;
 use crate::plan::{Partition, Plan};
 use crate::shard_record::{self, ShardRecord};
 
-/// While one shard is written, synced and hashed, the cores work on another.
-const SHARDS_AT_ONCE: usize = 2;
+/// While one shard is written, synced and hashed, the cores work on the others; more only cost memory.
+const SHARDS_AT_ONCE: usize = 3;
 
 /// Why a run ends early.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +92,7 @@ pub fn run_shards(
     let total: usize = shards.iter().map(|shard| shard.clips.len()).sum();
     let done = AtomicUsize::new(0);
     let advance = |clips: usize| progress(done.fetch_add(clips, Ordering::Relaxed) + clips, total);
-    let lanes = rayon::current_num_threads().min(SHARDS_AT_ONCE);
+    let lanes = (rayon::current_num_threads() + 1).min(SHARDS_AT_ONCE);
     let records = in_lanes(&shards, lanes, |shard| -> Result<_, RunError> {
         if let Some(record) = shard_record::read_if_whole(out, &shard.file, &plan.fingerprint) {
             advance(shard.clips.len());
