@@ -34,6 +34,7 @@ pub mod steps;
 pub mod eval_loop;
 pub mod feed;
 pub mod median_depth;
+pub mod motion_run;
 pub mod plan;
 pub mod predict_loop;
 pub mod prefetch;

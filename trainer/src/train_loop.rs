@@ -18,6 +18,7 @@ use crate::checkpoint::{self, BestSoFar, Checkpoint, CheckpointError};
 use crate::eval_loop::{EvalError, Evaluated};
 use crate::feed::{batch_maker, sampler_of};
 use crate::initial_weights::{InitReport, InitialWeights, InitialWeightsError};
+use crate::motion_run::{MotionRun, draw_motion};
 use crate::optim::adam::{Adam, AdamStateError};
 use crate::optim::schedule::ramp;
 use crate::plan::{TrainPlan, steps_in_total};
@@ -267,7 +268,6 @@ fn validate_and_rank(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(TrainEvent),
 ) -> Result<(), TrainError> {
-    let Some(shards) = &data.validation else { return Ok(()) };
     let run = ValidationRun {
         run_dir: &plan.run_dir,
         step: progress.step,
@@ -275,6 +275,17 @@ fn validate_and_rank(
         n_pictures: plan.n_pictures,
         bins: plan.model.bins,
     };
+    if let Some(losses) = plan.losses.unsupervised() {
+        let motion = MotionRun {
+            losses,
+            camera: plan.camera,
+            n_objects_max: plan.examples.n_objects_max,
+            device: plan.device,
+        };
+        let shards = data.validation.as_ref().unwrap_or(&data.train);
+        draw_motion(&progress.model, shards, &run, &motion, events)?;
+    }
+    let Some(shards) = &data.validation else { return Ok(()) };
     let result = match validate(&progress.model, shards, &run, events, stop) {
         // The stop itself is seen before the next update.
         Err(ValidationError::Eval(EvalError::Stopped { .. })) => return Ok(()),
