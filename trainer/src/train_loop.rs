@@ -217,7 +217,9 @@ fn prepare_run_dir(plan: &TrainPlan) -> Result<(), TrainError> {
     let failed = |source| TrainError::RunDir { path: plan.run_dir.clone(), source };
     let checkpoints = plan.run_dir.join("checkpoints");
     fs::create_dir_all(&checkpoints).map_err(failed)?;
-    for folder in [&plan.run_dir, &checkpoints] {
+    let results = ["eval", "pictures"].map(|name| plan.run_dir.join(name));
+    let results = results.iter().filter(|folder| folder.is_dir());
+    for folder in [&plan.run_dir, &checkpoints].into_iter().chain(results) {
         atomic_file::remove_unfinished(folder).map_err(failed)?;
     }
     let config = plan.run_dir.join("config.toml");

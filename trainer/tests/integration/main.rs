@@ -6,6 +6,7 @@ mod cli;
 mod events;
 mod export;
 mod initial;
+mod kills;
 mod kit;
 mod mixed;
 mod resume;
