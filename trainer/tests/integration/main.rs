@@ -10,3 +10,4 @@ mod kills;
 mod kit;
 mod mixed;
 mod resume;
+mod rows;
