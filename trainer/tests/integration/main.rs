@@ -11,3 +11,4 @@ mod kit;
 mod mixed;
 mod resume;
 mod rows;
+mod switches;
