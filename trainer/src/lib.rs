@@ -29,6 +29,7 @@ pub mod shard_list;
 pub mod tensorboard;
 // floor 3: stages
 pub mod conformance;
+pub mod device_check;
 pub mod steps;
 // floor 4: runs
 pub mod eval_loop;
