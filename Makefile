@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test lint doctor test-env clean-demo
+.PHONY: help setup build demo test overfit lint doctor test-env clean-demo
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test-env: setup
 
 test: build test-env ## every test
 	@SUW_REQUIRE_PYTHON=1 cargo test --release --locked --workspace
+
+overfit: build ## four street-world clips learned by heart, S alone and U alone; hours on two cores
+	@bash tests/overfit/run.sh
 
 lint: setup ## format, clippy, documentation; warnings are errors
 	@cargo fmt --all --check
