@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test bench bench-preprocess lint doctor test-env clean-demo
+.PHONY: help setup build demo test overfit bench bench-preprocess lint doctor test-env clean-demo
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ bench-preprocess: build
 	@$(PYTHON) setup/python_env.py bench
 	@test -x .deps/bench-bin/bin/b3sum || cargo install --quiet --locked --root .deps/bench-bin b3sum@1.8.7
 	@.deps/bench-env/bin/python tests/bench/preprocess.py $(BENCH_ARGS)
+
+overfit: build ## four street-world clips learned by heart, S alone and U alone; hours on two cores
+	@bash tests/overfit/run.sh
 
 lint: setup ## format, clippy, documentation; warnings are errors
 	@cargo fmt --all --check

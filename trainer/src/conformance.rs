@@ -1,7 +1,7 @@
 //! Floor 3: one reference case: every term and gradient computed here, and how far each is from the expected one.
 
 use suw_shared::pair::Origin;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::depth_bins::DepthBins;
 use crate::geometry::rotation::transform_from_vector;
@@ -61,7 +61,7 @@ impl Comparison {
     }
 }
 
-/// All quantities of a case in a fixed order.
+/// All quantities of a case in a fixed order, computed where its inputs are.
 ///
 /// # Panics
 /// If the case was not checked by [`crate::reference_case::read_case`].
@@ -111,7 +111,8 @@ fn quantities(case: &ReferenceCase, kind: Kind) -> Vec<Quantity> {
     if let Some(hourglass) = &case.hourglass {
         out.extend(hourglass_terms(case, hourglass, kind));
     }
-    let detached = |(name, kind, t): Quantity| (name, kind, t.detach().to_kind(Kind::Double));
+    let on_host = |t: Tensor| t.detach().to_device(Device::Cpu).to_kind(Kind::Double);
+    let detached = |(name, kind, t): Quantity| (name, kind, on_host(t));
     out.into_iter().map(detached).collect()
 }
 

@@ -29,11 +29,13 @@ pub mod shard_list;
 pub mod tensorboard;
 // floor 3: stages
 pub mod conformance;
+pub mod device_check;
 pub mod steps;
 // floor 4: runs
 pub mod eval_loop;
 pub mod feed;
 pub mod median_depth;
+pub mod motion_run;
 pub mod plan;
 pub mod predict_loop;
 pub mod prefetch;

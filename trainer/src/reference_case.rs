@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tch::{Kind, TchError, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::dims::{Axis, DimsError, check_dims};
 
@@ -45,6 +45,29 @@ pub struct HourglassCase {
     pub log_depth: Tensor,
     /// `[N, H, W]`, 0 = not measured.
     pub gt: Tensor,
+}
+
+impl ReferenceCase {
+    /// The same case with its inputs on another device; expected values stay where they are.
+    pub fn on(&self, device: Device) -> Self {
+        let moved = |t: &Tensor| t.to_device(device);
+        let hourglass = self.hourglass.as_ref();
+        Self {
+            logits: moved(&self.logits),
+            gt: moved(&self.gt),
+            frames: moved(&self.frames),
+            intrinsics: moved(&self.intrinsics),
+            ego_v: moved(&self.ego_v),
+            objects: moved(&self.objects),
+            object_image: moved(&self.object_image),
+            object_index: moved(&self.object_index),
+            object_v: moved(&self.object_v),
+            pairs: self.pairs.clone(),
+            hourglass: hourglass
+                .map(|h| HourglassCase { log_depth: moved(&h.log_depth), gt: moved(&h.gt) }),
+            expected: self.expected.iter().map(|(k, t)| (k.clone(), t.shallow_clone())).collect(),
+        }
+    }
 }
 
 /// Why a case cannot be read.

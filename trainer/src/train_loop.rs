@@ -18,6 +18,7 @@ use crate::checkpoint::{self, BestSoFar, Checkpoint, CheckpointError};
 use crate::eval_loop::{EvalError, Evaluated};
 use crate::feed::{batch_maker, sampler_of};
 use crate::initial_weights::{InitReport, InitialWeights, InitialWeightsError};
+use crate::motion_run::{MotionRun, draw_motion};
 use crate::optim::adam::{Adam, AdamStateError};
 use crate::optim::schedule::ramp;
 use crate::plan::{TrainPlan, steps_in_total};
@@ -216,7 +217,9 @@ fn prepare_run_dir(plan: &TrainPlan) -> Result<(), TrainError> {
     let failed = |source| TrainError::RunDir { path: plan.run_dir.clone(), source };
     let checkpoints = plan.run_dir.join("checkpoints");
     fs::create_dir_all(&checkpoints).map_err(failed)?;
-    for folder in [&plan.run_dir, &checkpoints] {
+    let results = ["eval", "pictures"].map(|name| plan.run_dir.join(name));
+    let results = results.iter().filter(|folder| folder.is_dir());
+    for folder in [&plan.run_dir, &checkpoints].into_iter().chain(results) {
         atomic_file::remove_unfinished(folder).map_err(failed)?;
     }
     let config = plan.run_dir.join("config.toml");
@@ -267,7 +270,6 @@ fn validate_and_rank(
     stop: &AtomicBool,
     observe: &mut dyn FnMut(TrainEvent),
 ) -> Result<(), TrainError> {
-    let Some(shards) = &data.validation else { return Ok(()) };
     let run = ValidationRun {
         run_dir: &plan.run_dir,
         step: progress.step,
@@ -275,6 +277,17 @@ fn validate_and_rank(
         n_pictures: plan.n_pictures,
         bins: plan.model.bins,
     };
+    if let Some(losses) = plan.losses.unsupervised() {
+        let motion = MotionRun {
+            losses,
+            camera: plan.camera,
+            n_objects_max: plan.examples.n_objects_max,
+            device: plan.device,
+        };
+        let shards = data.validation.as_ref().unwrap_or(&data.train);
+        draw_motion(&progress.model, shards, &run, &motion, events)?;
+    }
+    let Some(shards) = &data.validation else { return Ok(()) };
     let result = match validate(&progress.model, shards, &run, events, stop) {
         // The stop itself is seen before the next update.
         Err(ValidationError::Eval(EvalError::Stopped { .. })) => return Ok(()),

@@ -1,15 +1,18 @@
-//! Floor 5: `suw-trainer conformance`: every loss term and gradient of a reference case, and how far it is off.
+//! Floor 5: `suw-trainer conformance`: every loss term and gradient of a reference case, and how far it is off; with
+//! `--networks` also networks and updates, a device against the CPU.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::{Value, json};
-use suw_shared::exit::Exit;
+use suw_shared::exit::{Exit, Failure};
 
 use crate::conformance::{
     Comparison, TOLERANCE_FLOAT32, TOLERANCE_FLOAT32_GRADIENT, TOLERANCE_FLOAT64, TermKind,
     compare, unknown_names,
 };
+use crate::device::{DeviceChoice, name as device_name};
+use crate::device_check::{Agreement, against_the_cpu};
 use crate::reference_case::read_case;
 
 /// Arguments of `suw-trainer conformance`.
@@ -19,6 +22,12 @@ use crate::reference_case::read_case;
 pub struct ConformanceArgs {
     /// Reference case: inputs, expected terms and gradients.
     pub case: PathBuf,
+    /// Where to compute: auto, cpu or cuda:N.
+    #[arg(long, default_value = "cpu")]
+    pub device: String,
+    /// Compare networks, gradients and ten updates on that device with the CPU too.
+    #[arg(long)]
+    pub networks: bool,
     /// Print one JSON object instead of a table.
     #[arg(long)]
     pub json: bool,
@@ -30,12 +39,28 @@ pub struct ConformanceArgs {
 /// The case cannot be read.
 pub fn run(args: &ConformanceArgs) -> anyhow::Result<Exit> {
     let case = read_case(&args.case).context("no comparison was made")?;
-    let compared = compare(&case);
+    let usage = |message: String| Failure::usage(message);
+    let choice = DeviceChoice::parse(&args.device).ok_or_else(|| {
+        usage(format!("cannot use --device: expected auto, cpu or cuda:N, got {:?}", args.device))
+    })?;
+    let device = choice.open().map_err(|error| usage(error.to_string()))?;
+    let compared = compare(&case.on(device));
     let unknown = unknown_names(&case, &compared);
-    let agrees = unknown.is_empty() && compared.iter().all(Comparison::agrees);
+    let networks = if args.networks { against_the_cpu(device) } else { Vec::new() };
+    let agrees = unknown.is_empty()
+        && compared.iter().all(Comparison::agrees)
+        && networks.iter().all(Agreement::agrees);
     if args.json {
-        println!("{:#}", report(args, &compared, &unknown, agrees));
+        let mut report = report(args, &compared, &unknown, agrees);
+        report["device"] = device_name(device).into();
+        if args.networks {
+            report["networks"] = networks.iter().map(network_line).collect();
+        }
+        println!("{report:#}");
     } else {
+        for agreement in &networks {
+            println!("{}", network_text(agreement));
+        }
         print_table(&compared, &unknown, agrees);
     }
     Ok(if agrees { Exit::Done } else { Exit::Failed })
@@ -82,6 +107,20 @@ fn report(
             "float32_gradient": TOLERANCE_FLOAT32_GRADIENT,
         },
     })
+}
+
+fn network_line(of: &Agreement) -> Value {
+    json!({
+        "name": of.name,
+        "difference": of.difference,
+        "tolerance": of.tolerance,
+        "agrees": of.agrees(),
+    })
+}
+
+fn network_text(of: &Agreement) -> String {
+    let mark = if of.agrees() { "" } else { "  <- too far" };
+    format!("{:<48} off by {:.1e}, at most {:.0e}{mark}", of.name, of.difference, of.tolerance)
 }
 
 fn print_table(compared: &[Comparison], unknown: &[String], agrees: bool) {

@@ -69,8 +69,9 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
         data.validation.as_ref().map_or(0, |shards| shards.len()),
         plan.run_dir.display(),
     ));
+    let mut pace = String::new();
     let ended = train(&plan, &data, start, &stop, &mut |event| {
-        show(event, args.verbosity, &mut console);
+        show(event, args.verbosity, &mut console, &mut pace);
     });
     console.finish();
     match ended.map_err(as_failure)? {
@@ -83,7 +84,8 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     }
 }
 
-fn show(event: TrainEvent, verbosity: Verbosity, console: &mut Console) {
+/// `pace` is how fast it went up to the last log line.
+fn show(event: TrainEvent, verbosity: Verbosity, console: &mut Console, pace: &mut String) {
     match event {
         TrainEvent::Initialized(report) => say_report(report, console),
         TrainEvent::Begun { step, n_steps, per_epoch, n_parameters } => {
@@ -93,9 +95,12 @@ fn show(event: TrainEvent, verbosity: Verbosity, console: &mut Console) {
             ));
         }
         TrainEvent::Updated { step, outcome } => {
-            console.advance(step, || format!("loss {:.4}", outcome.total));
+            console.advance(step, || format!("loss {:.4}{pace}", outcome.total));
         }
-        TrainEvent::Logged(logged) => console.say_more(&logged_line(logged)),
+        TrainEvent::Logged(logged) => {
+            *pace = format!(", {}", pace_text(logged));
+            console.say_more(&logged_line(logged));
+        }
         TrainEvent::Validated { step, result, is_best } => {
             let file = &result.file;
             console.say(&format!(
@@ -135,15 +140,19 @@ fn logged_line(logged: &LoggedStep) -> String {
     let terms: Vec<String> =
         logged.terms.iter().map(|(name, term)| format!("{name} {:.4}", term.raw)).collect();
     format!(
-        "step {} epoch {} total {:.4} [{}] lr {:.1e} {:.1} samples/s, {:.0}% waiting",
+        "step {} epoch {} total {:.4} [{}] lr {:.1e} {}",
         logged.step,
         logged.epoch,
         logged.total,
         terms.join(", "),
         logged.lr,
-        logged.samples_per_s,
-        100.0 * logged.waiting,
+        pace_text(logged),
     )
+}
+
+/// Speed, and the share of time that went by waiting for data.
+fn pace_text(logged: &LoggedStep) -> String {
+    format!("{:.1} samples/s, {:.0}% waiting", logged.samples_per_s, 100.0 * logged.waiting)
 }
 
 /// The checkpoint to go on from, compared with the plan.

@@ -21,4 +21,6 @@ pub mod hourglass;
 pub mod total;
 
 #[cfg(test)]
+mod known_motion_tests;
+#[cfg(test)]
 mod scene_tests;

@@ -12,3 +12,6 @@ pub mod inception;
 pub mod input;
 pub mod pose;
 pub mod sam;
+
+#[cfg(test)]
+mod pose_switch_tests;

@@ -4,4 +4,5 @@ pub mod evaluate;
 pub mod export;
 pub mod model;
 pub mod render;
+pub mod render_motion;
 pub mod train;

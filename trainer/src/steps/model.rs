@@ -83,6 +83,16 @@ impl Model {
         &self.variables
     }
 
+    /// From now on all variables are float64.
+    pub fn make_double(&mut self) {
+        self.variables.double();
+    }
+
+    /// From now on all variables are float32.
+    pub fn make_float(&mut self) {
+        self.variables.float();
+    }
+
     /// From now on no variable wants a gradient.
     pub fn freeze(&mut self) {
         self.variables.freeze();

@@ -27,4 +27,21 @@ fn tensorboard_reads_scalars_and_pictures() {
     assert_eq!(read["scalars"]["validation/abs_rel"].as_array().unwrap().len(), 2);
     // Frame, prediction and truth of 64x48, below each other.
     assert_eq!(read["pictures"]["validation/0"], serde_json::json!([[2, 64, 144], [3, 64, 144]]));
+    // Frame t and both warped sources; objects and judged pixels. The first clip's camera is unknown.
+    assert!(read["pictures"]["warped/0"].is_null());
+    for number in 1..3 {
+        let (warped, masks) = (format!("warped/{number}"), format!("masks/{number}"));
+        assert_eq!(read["pictures"][warped], serde_json::json!([[2, 64, 144], [3, 64, 144]]));
+        assert_eq!(read["pictures"][masks], serde_json::json!([[2, 64, 96], [3, 64, 96]]));
+    }
+    // The same pictures lie beside the events.
+    let files: Vec<String> = std::fs::read_dir(toy.path("run/pictures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    for what in ["warped", "masks"] {
+        let end = format!("-{what}.png");
+        let of_step_2 = |name: &&String| name.starts_with("step-00000002-") && name.ends_with(&end);
+        assert_eq!(files.iter().filter(of_step_2).count(), 2, "{files:?}");
+    }
 }

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::kit::{Toy, expect_code, stderr};
 
 /// Weights, moments and log of a finished run, without what depends on the clock.
-fn results(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<String>) {
+pub fn results(run: &Path) -> (Vec<u8>, Vec<u8>, Vec<String>) {
     let latest = run.join("latest");
     let log = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
     let steps = log.lines().map(|line| {
@@ -50,11 +51,14 @@ fn sigterm_keeps_everything_and_the_run_goes_on() {
     let args: Vec<&str> = args.iter().map(String::as_str).filter(|arg| *arg != "-q").collect();
     let mut child = toy.command(&args).stderr(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    assert!(lines.by_ref().any(|line| line.starts_with("step 2 epoch 0")));
+    let second = lines.by_ref().find(|line| line.starts_with("step 2 epoch 0")).unwrap();
+    assert!(second.contains(" samples/s, ") && second.ends_with("% waiting"), "{second}");
     let pid = child.id().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    let asked = Instant::now();
     let rest: Vec<String> = lines.collect();
     assert_eq!(child.wait().unwrap().code(), Some(75), "{rest:?}");
+    assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
     expect_code(&toy.train("stopped", &[&epochs[..], &["--resume", "auto"]].concat()), 0);
     let (whole, stopped) = (results(&toy.path("whole")), results(&toy.path("stopped")));
     assert_eq!(whole.2, stopped.2, "the log");
