@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test overfit bench bench-preprocess lint doctor test-env clean-demo
+.PHONY: help setup build demo test fuzz faults overfit bench bench-preprocess lint doctor test-env clean-demo
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,14 @@ test-env: setup
 
 test: build test-env ## every test
 	@SUW_REQUIRE_PYTHON=1 cargo test --release --locked --workspace
+
+fuzz: build ## every parser against hostile input, for SUW_FUZZ_SECONDS (300) in all
+	@SUW_FUZZ_SECONDS=$${SUW_FUZZ_SECONDS:-300} cargo test --release --locked -p suw-preprocess --test hostile -- --nocapture no_input
+
+faults: build ## the long series: 200 kills, 1,000 mutations of each kind; SUW_SEED=N for others
+	@SUW_KILLS=$${SUW_KILLS:-200} SUW_MUTATIONS=$${SUW_MUTATIONS:-1000} cargo test --release --locked -p suw-preprocess \
+		--test programs -- --nocapture --test-threads 1 kill mutation
+	@SUW_MOTS_EVERY=1 cargo test --release --locked -p suw-preprocess --lib -- --nocapture kitti_mots
 
 bench: bench-preprocess ## speed and memory beside the Python that a user would write; see docs/benchmarks.md
 

@@ -160,7 +160,8 @@ pub struct PairsConfig {
     /// At most so many pairs of each kind for each rule.
     #[serde(default = "thirty_two")]
     pub per_rule: u32,
-    /// The rules file; needed where masks are used.
+    /// The rules file; needed where networks make masks. Without it imported masks are objects alone: samples have
+    /// neither a semantic map nor pairs by rules.
     pub rules: Option<PathBuf>,
 }
 
@@ -220,7 +221,8 @@ impl RunConfig {
             if self.masks.root.is_none() {
                 return Err(format!("masks.source = \"{name}\" needs masks.root, the mask store"));
             }
-            if self.pairs.rules.is_none() {
+            // Imported masks may be objects alone; without rules no semantic map is asked for.
+            if self.pairs.rules.is_none() && self.masks.source == MaskSourceName::Models {
                 return Err(format!("masks.source = \"{name}\" needs pairs.rules, a rules file"));
             }
         }

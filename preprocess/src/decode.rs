@@ -21,6 +21,10 @@ pub const IMAGE_SIDE_MAX: u32 = 16_384;
 /// Most pixels of a picture that is decoded, so that a forged header cannot ask for all memory: 8192 x 8192.
 pub const IMAGE_PIXELS_MAX: usize = 1 << 26;
 
+/// Deflate makes at most so many bytes of one, and JPEG less: a file that announces more is cut off or forged, and is
+/// refused before anything is allocated for it.
+pub const EXPANSION_MAX: usize = 1032;
+
 /// Values of a 16-bit depth picture per metre.
 pub const DEPTH_PNG_PER_METRE: f32 = 256.0;
 
@@ -238,6 +242,10 @@ fn decode(
         let (width, height) = decoder.dimensions();
         let color = decoder.color_type();
         let total = usize::try_from(decoder.total_bytes()).unwrap_or(usize::MAX);
+        if total / EXPANSION_MAX > bytes.len() {
+            let size = ImageSize::new(width, height);
+            return Err(DecodeFault::Broken(format!("{} bytes for {size} pixels", bytes.len())));
+        }
         let mut data = vec![0; total.min(8 * IMAGE_PIXELS_MAX)];
         decoder.read_image(&mut data).map_err(|error| DecodeFault::Broken(error.to_string()))?;
         Ok(Pixels { size: ImageSize::new(width, height), color, data })
@@ -380,6 +388,10 @@ mod tests {
             let bytes = raw_png(width, height, 8, 0, &[0]);
             assert!(labels_from_bytes(Path::new(NAME), &bytes).is_err());
         }
+        // Within what is ever decoded, and still more than these bytes can hold.
+        let small = raw_png(8192, 8192, 8, 2, &[0]);
+        let message = error_of(rgb_from_bytes(Path::new(NAME), &small));
+        assert!(message.contains(&format!("{} bytes for 8192x8192", small.len())), "{message}");
         let message = error_of(labels_from_bytes(Path::new(NAME), &raw_png(70_000, 1, 8, 0, &[0])));
         assert!(message.contains("70000x1") && message.contains("16384"), "{message}");
     }

@@ -10,12 +10,17 @@ use hdf5::types::{FloatSize, TypeDescriptor};
 use suw_shared::depth_map::DepthMap;
 use suw_shared::image_size::ImageSize;
 
+use crate::decode::EXPANSION_MAX;
+
 /// Name of the dataset.
 const DATASET: &str = "depth";
 
 /// Why a file holds no depth map.
 #[derive(Debug, thiserror::Error)]
 pub enum Hdf5DepthError {
+    /// The system cannot.
+    #[error("cannot look at it: {0}")]
+    Read(#[from] std::io::Error),
     /// The library cannot read it.
     #[error("expected an HDF5 file with a dataset /depth, got: {0}")]
     Library(#[from] hdf5::Error),
@@ -62,6 +67,11 @@ pub fn read_hdf5_depth(path: &Path, pixels_max: usize) -> Result<DepthMap, Hdf5D
     if size.area() > pixels_max || size.area() == 0 {
         return Err(Hdf5DepthError::TooLarge { most: pixels_max, got: size });
     }
+    // A dataset that was never written, or whose header is forged, asks for memory that no bytes stand behind.
+    let stored = dataset.storage_size().min(std::fs::metadata(path)?.len());
+    if size.area() as u64 * 4 / EXPANSION_MAX as u64 > stored {
+        return Err(Hdf5DepthError::OtherDataset(format!("{stored} bytes for {size} pixels")));
+    }
     Ok(DepthMap::new(size, dataset.read_raw::<f32>()?))
 }
 
@@ -107,7 +117,7 @@ mod tests {
     fn other_datasets_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let refused = |fill: &dyn Fn(&hdf5::File)| {
-            read_hdf5_depth(&write(folder.path(), fill), 100).unwrap_err().to_string()
+            read_hdf5_depth(&write(folder.path(), fill), 10_000).unwrap_err().to_string()
         };
         let message = refused(&|file| {
             file.new_dataset::<i32>().shape([2, 2]).create("depth").unwrap();
@@ -118,6 +128,10 @@ mod tests {
         });
         assert!(message.contains("[6]"), "{message}");
         assert!(refused(&|_| {}).contains("/depth"));
+        let message = refused(&|file| {
+            file.new_dataset::<f32>().shape([80, 90]).create("depth").unwrap();
+        });
+        assert!(message.contains("0 bytes for 90x80 pixels"), "{message}");
         // Bytes of another file.
         fs::write(folder.path().join("other"), [0u8; 24]).unwrap();
         let message = refused(&|file| {

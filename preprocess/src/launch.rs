@@ -59,11 +59,14 @@ pub(crate) fn loudness(quiet: bool, verbose: bool) -> Loudness {
     }
 }
 
-/// A flag that SIGTERM and SIGINT raise; the work then stops at the next safe place.
+/// A flag that SIGTERM and SIGINT raise; the work then stops at the next safe place. A second signal ends the process at
+/// once, with the same exit code: whatever lies under a final name is whole at any time.
 pub(crate) fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
-        signal_hook::flag::register(signal, Arc::clone(&stop))
+        let stopped = i32::from(Exit::Stopped as u8);
+        signal_hook::flag::register_conditional_shutdown(signal, stopped, Arc::clone(&stop))
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
             .context("cannot listen for signals")?;
     }
     Ok(stop)

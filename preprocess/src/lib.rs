@@ -3,6 +3,7 @@
 // floor 0: nouns
 pub mod class_table;
 pub mod detected;
+pub mod machine_fault;
 // floor 1: arithmetic
 pub mod align;
 pub mod aligned_masks;

@@ -12,13 +12,37 @@ use suw_shared::shard::{EncodedSample, ShardError, ShardWriter};
 
 use crate::datasets::manifest::{Clip, FrameId};
 use crate::detected::FrameMasks;
-use crate::mask_store::Needs;
+use crate::mask_store::{MaskError, Needs};
 use crate::plan::{Plan, PlannedShard};
 use crate::shard_record::ShardRecord;
 use crate::stages::assemble::assemble;
 use crate::stages::load::{
-    Fault, LoadedFrame, Source, assemble_clip, clip_poses, load_frame, load_target,
+    Blame, Fault, LoadedFrame, Source, assemble_clip, clip_poses, load_frame, load_target,
 };
+
+/// Why a shard is not made.
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    /// It cannot be written.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// This machine cannot read an input now. Nothing is set aside for that.
+    #[error("cannot read the inputs of {key:?}: {reason}")]
+    Machine {
+        /// Of the clip.
+        key: String,
+        /// Which file, and the system's words.
+        reason: String,
+    },
+}
+
+/// Why there is no sample of a clip.
+enum NoSample {
+    /// It is set aside.
+    Aside(Problem),
+    /// The run stops.
+    Machine(String),
+}
 
 /// Clips that are in memory at once, per thread; more only costs memory.
 const CLIPS_PER_THREAD: usize = 3;
@@ -32,7 +56,7 @@ pub fn make_shard(
     shard: &PlannedShard,
     stop: &AtomicBool,
     progress: &(dyn Fn(usize) + Sync),
-) -> Result<Option<ShardRecord>, ShardError> {
+) -> Result<Option<ShardRecord>, MakeError> {
     let clips = &plan.clips[shard.clips.clone()];
     let needs = plan.needs(shard.clips.clone());
     let mut writer = ShardWriter::create(&plan.out.join(&shard.file), &plan.header, clips.len())?;
@@ -43,12 +67,15 @@ pub fn make_shard(
             return Ok(None);
         }
         frames = frames_of(plan, batch, &needs, frames);
-        let encoded: Vec<Result<EncodedSample, Problem>> =
+        let encoded: Vec<Result<EncodedSample, NoSample>> =
             batch.par_iter().map(|clip| encode_clip(plan, clip, &frames)).collect();
-        for result in encoded {
+        for (clip, result) in batch.iter().zip(encoded) {
             match result {
                 Ok(sample) => writer.push_encoded(sample)?,
-                Err(problem) => problems.push(problem),
+                Err(NoSample::Aside(problem)) => problems.push(problem),
+                Err(NoSample::Machine(reason)) => {
+                    return Err(MakeError::Machine { key: clip.key.to_string(), reason });
+                }
             }
         }
         progress(batch.len());
@@ -97,9 +124,15 @@ fn read_frame(
         return Ok((loaded, FrameMasks { detections: Vec::new(), semantic: None }));
     };
     let (scene, stem) = plan.manifest.frame_name(frame);
-    let masks = store
-        .read_frame(scene, stem, loaded.native_size, needs)
-        .map_err(|error| Fault { kind: error.kind(), reason: error.to_string() })?;
+    let masks =
+        store.read_frame(scene, stem, loaded.native_size, needs).map_err(|error| Fault {
+            blame: match &error {
+                MaskError::Machine { .. } => Blame::Machine,
+                MaskError::Missing { .. } | MaskError::Unreadable { .. } => Blame::Input,
+            },
+            kind: error.kind(),
+            reason: error.to_string(),
+        })?;
     Ok((loaded, masks))
 }
 
@@ -107,23 +140,28 @@ fn encode_clip(
     plan: &Plan,
     clip: &Clip,
     frames: &BTreeMap<FrameId, Frame>,
-) -> Result<EncodedSample, Problem> {
-    let fault = |fault: &Fault| fault.clone().of(&clip.key);
+) -> Result<EncodedSample, NoSample> {
+    let fault = |fault: Fault| match fault.blame {
+        Blame::Input => NoSample::Aside(fault.of(&clip.key)),
+        Blame::Machine => NoSample::Machine(fault.reason),
+    };
     let mut parts = Vec::with_capacity(clip.frames.len());
     for frame in &clip.frames {
-        parts.push(frames[frame].as_ref().as_ref().map_err(fault)?);
+        parts.push(frames[frame].as_ref().as_ref().map_err(|e| fault(e.clone()))?);
     }
     let images: Vec<&LoadedFrame> = parts.iter().map(|(image, _)| image).collect();
     let masks: Vec<&FrameMasks> = parts.iter().map(|(_, masks)| masks).collect();
-    let target =
-        load_target(source(plan), clip.target(), &plan.load).map_err(|e| e.of(&clip.key))?;
+    let target = load_target(source(plan), clip.target(), &plan.load).map_err(fault)?;
     let pose = clip_poses(&plan.manifest, clip);
-    let loaded = assemble_clip(&images, target, pose).map_err(|e| e.of(&clip.key))?;
-    let sample = assemble(clip.key.clone(), loaded, &masks, &plan.assemble)?;
-    EncodedSample::new(sample, &plan.header).map_err(|error| Problem {
-        kind: ProblemKind::SampleInvalid,
-        item: clip.key.as_str().to_owned(),
-        reason: error.to_string(),
+    let loaded = assemble_clip(&images, target, pose).map_err(fault)?;
+    let sample =
+        assemble(clip.key.clone(), loaded, &masks, &plan.assemble).map_err(NoSample::Aside)?;
+    EncodedSample::new(sample, &plan.header).map_err(|error| {
+        NoSample::Aside(Problem {
+            kind: ProblemKind::SampleInvalid,
+            item: clip.key.as_str().to_owned(),
+            reason: error.to_string(),
+        })
     })
 }
 

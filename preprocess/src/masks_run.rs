@@ -12,7 +12,8 @@ use suw_shared::image_size::ImageSize;
 use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::rgb_image::RgbImage;
 
-use crate::decode::decode_rgb;
+use crate::decode::{DecodeError, DecodeFault, decode_rgb};
+use crate::machine_fault::is_machines;
 use crate::mask_store::{MaskStore, Needs, StoreError};
 use crate::segmenter::{SegmentError, Segmenters};
 
@@ -52,7 +53,7 @@ pub fn missing_frames<'a>(store: &MaskStore, frames: &'a [FrameRef]) -> Vec<&'a 
 /// Fills the store, one thread per element of `workers`; `progress` gets the number of missing frames done and their total.
 ///
 /// # Errors
-/// If the store cannot be written.
+/// If the store cannot be written, or this machine has no open files or memory left to read pictures.
 ///
 /// # Panics
 /// If there is no worker but something to do.
@@ -115,7 +116,7 @@ fn fill_frame(
     worker: &mut Segmenters,
 ) -> Result<Option<Problem>, StoreError> {
     let item = format!("{}/{}", frame.scene, frame.stem);
-    let image = match load(frame) {
+    let image = match load(frame)? {
         Ok(image) => image,
         Err((kind, reason)) => return Ok(Some(Problem { item, kind, reason })),
     };
@@ -142,14 +143,23 @@ fn fill_frame(
     Ok(None)
 }
 
-fn load(frame: &FrameRef) -> Result<RgbImage, (ProblemKind, String)> {
-    let image =
-        decode_rgb(&frame.image).map_err(|error| (ProblemKind::ImageUnreadable, error.cause()))?;
+/// The picture of a frame, or what is wrong with it.
+///
+/// # Errors
+/// If this machine cannot read it now; the picture may be fine.
+fn load(frame: &FrameRef) -> Result<Result<RgbImage, (ProblemKind, String)>, StoreError> {
+    let image = match decode_rgb(&frame.image) {
+        Ok(image) => image,
+        Err(DecodeError { path, fault: DecodeFault::Read(source) }) if is_machines(&source) => {
+            return Err(StoreError::Picture { path, source });
+        }
+        Err(error) => return Ok(Err((ProblemKind::ImageUnreadable, error.cause()))),
+    };
     if image.size() != frame.size {
         let reason = format!("expected a picture of {}, got {}", frame.size, image.size());
-        return Err((ProblemKind::ImageSize, reason));
+        return Ok(Err((ProblemKind::ImageSize, reason)));
     }
-    Ok(image)
+    Ok(Ok(image))
 }
 
 #[cfg(test)]

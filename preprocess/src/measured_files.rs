@@ -11,7 +11,8 @@ use suw_shared::image_size::ImageSize;
 
 use crate::datasets::listing::WalkError;
 use crate::datasets::manifest::FileEntry;
-use crate::decode::image_size;
+use crate::decode::{DecodeError, DecodeFault, image_size};
+use crate::machine_fault::is_machines;
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -69,12 +70,23 @@ pub(crate) fn measure(
             };
             let (bytes, blake3) =
                 read().map_err(|source| ScanError::Read { path: path.clone(), source })?;
-            let size = is_image.then(|| image_size(&path).map_err(|error| error.cause()));
+            let size = is_image.then(|| size_of(&path)).transpose()?;
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             let entry = FileEntry { blake3, bytes, path: relative.clone() };
             Ok((relative, Measured { entry, size }))
         })
         .collect()
+}
+
+/// The size in the header of a picture, or what is wrong with it.
+fn size_of(path: &Path) -> Result<Result<ImageSize, String>, ScanError> {
+    match image_size(path) {
+        Ok(size) => Ok(Ok(size)),
+        Err(DecodeError { path, fault: DecodeFault::Read(source) }) if is_machines(&source) => {
+            Err(ScanError::Read { path, source })
+        }
+        Err(error) => Ok(Err(error.cause())),
+    }
 }
 
 /// The size that most of these pictures have; of equally frequent ones the smallest.

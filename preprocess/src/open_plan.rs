@@ -126,6 +126,8 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
 /// The parts that every sample of the set has.
 fn contents_of(config: &RunConfig, manifest: &DataSetManifest) -> Contents {
     let masks = config.masks.source != MaskSourceName::None;
+    // Semantic maps are for the rules; without a rules file imported masks are objects alone.
+    let rules = masks && config.pairs.rules.is_some();
     // On KITTI a missing camera is a fault of the scene; elsewhere cameras may be unknown to the whole set.
     let intrinsics = manifest.dataset == DataSetKind::Kitti || manifest.has_intrinsics();
     let ordinal = manifest.dataset == DataSetKind::Megadepth;
@@ -133,9 +135,9 @@ fn contents_of(config: &RunConfig, manifest: &DataSetManifest) -> Contents {
         depth: config.depth.source != DepthSource::None,
         intrinsics,
         pose: manifest.frames == 3 && manifest.has_poses(),
-        semantic: masks,
+        semantic: rules,
         objects: masks && manifest.frames == 3,
-        pairs: masks || ordinal,
+        pairs: rules || ordinal,
         ordinal,
         gt: config.depth.gt != DepthSource::None,
     }

@@ -108,13 +108,15 @@ impl Plan {
         self.shards.iter().enumerate().filter_map(own)
     }
 
-    /// What each frame of these clips needs from the mask store: targets both kinds, sources instances only.
+    /// What each frame of these clips needs from the mask store: targets both kinds where samples have semantic maps,
+    /// all others instances only.
     pub fn needs(&self, clips: impl IntoIterator<Item = usize>) -> BTreeMap<FrameId, Needs> {
+        let target = Needs { semantic: self.header.contents.semantic, ..Needs::BOTH };
         let mut needs: BTreeMap<FrameId, Needs> = BTreeMap::new();
         for clip in clips {
             let clip = &self.clips[clip];
             for &frame in &clip.frames {
-                let need = if frame == clip.target() { Needs::BOTH } else { Needs::INSTANCES };
+                let need = if frame == clip.target() { target } else { Needs::INSTANCES };
                 let entry = needs.entry(frame).or_insert(need);
                 *entry = entry.union(need);
             }

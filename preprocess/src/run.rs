@@ -1,22 +1,23 @@
 //! Floor 4: a whole run: lock, masks, shards in their order, a few at a time, manifest last. Resumes by itself: shards that are
 //! complete are kept, the rest is made, and the bytes are those of an undisturbed run.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use suw_shared::atomic_file;
 use suw_shared::counts::Counts;
+use suw_shared::exit::{Exit, Failure};
 use suw_shared::manifest::{
     MANIFEST_FILE, MANIFEST_VERSION, ManifestError, PART_FORMAT, PartManifest, QUARANTINE_FILE,
     ShardSetManifest,
 };
 use suw_shared::problem::{Problem, quarantine_lines};
-use suw_shared::shard::ShardError;
 
 use crate::lanes::in_lanes;
-use crate::make_shard::make_shard;
+use crate::machine_fault::advice;
+use crate::make_shard::{MakeError, make_shard};
 use crate::plan::{Partition, Plan};
 use crate::shard_record::{self, ShardRecord};
 
@@ -29,9 +30,12 @@ pub enum RunError {
     /// The folder holds something that this run may not touch.
     #[error("{0}")]
     Refused(String),
-    /// A shard cannot be written.
+    /// A shard is not what the manifest says.
+    #[error("{0}")]
+    NotAsListed(String),
+    /// A shard cannot be made.
     #[error(transparent)]
-    Shard(#[from] ShardError),
+    Shard(#[from] MakeError),
     /// A manifest cannot be read or written.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -45,6 +49,22 @@ pub enum RunError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<RunError> for Failure {
+    /// Refused folders end with 2, broken files with 4; a failing disk ends with 1 and what to do.
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        match error {
+            RunError::Refused(_) => Self::usage(message),
+            RunError::Shard(_)
+            | RunError::Io { .. }
+            | RunError::Manifest(ManifestError::Io { .. }) => {
+                Self { exit: Exit::Failed, message: format!("{message}; {}", advice(&message)) }
+            }
+            RunError::NotAsListed(_) | RunError::Manifest(_) => Self::integrity(message),
+        }
+    }
 }
 
 /// What a run came to.
@@ -68,26 +88,46 @@ pub enum RunEnd {
     },
 }
 
-/// Makes what is missing of the plan's shards. `progress(done, total)` counts clips.
-pub fn run_shards(
-    plan: &Plan,
-    stop: &AtomicBool,
-    progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<RunEnd, RunError> {
+/// The folder of a shard set, ready to be written.
+#[derive(Debug)]
+pub enum Held {
+    /// Nothing to write: the set is there.
+    Finished(Box<ShardSetManifest>),
+    /// Held against other processes as long as this lives.
+    Ours(File),
+}
+
+/// Looks at the folder of the plan's shard set and holds it; for the time before any work.
+pub fn hold(plan: &Plan) -> Result<Held, RunError> {
     let out = &plan.out;
     if let Some(manifest) = finished(plan)? {
-        return Ok(RunEnd::Complete(Box::new(manifest)));
+        return Ok(Held::Finished(Box::new(manifest)));
     }
     fs::create_dir_all(out).map_err(io_error("make folder", out))?;
     let Partition { part, parts } = plan.partition;
-    let held = shard_record::lock(out, part, parts).map_err(io_error("lock", out))?;
-    if held.is_none() {
+    let held = shard_record::lock(out, part, parts).map_err(io_error("write in folder", out))?;
+    let Some(held) = held else {
         return Err(RunError::Refused(format!(
             "cannot write shard set {out:?}: another process is writing part {part} of {parts} of it; \
              wait for it, or give another output.dir"
         )));
+    };
+    // The process that had it until now may have finished the set.
+    if let Some(manifest) = finished(plan)? {
+        return Ok(Held::Finished(Box::new(manifest)));
     }
     refuse_other_run(plan)?;
+    Ok(Held::Ours(held))
+}
+
+/// Makes what is missing of the plan's shards in a folder that is held. `progress(done, total)` counts clips.
+pub fn run_shards(
+    plan: &Plan,
+    _held: &File, // proof that `hold` was called
+    stop: &AtomicBool,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<RunEnd, RunError> {
+    let out = &plan.out;
     let shards: Vec<_> = plan.own_shards().collect();
     let total: usize = shards.iter().map(|shard| shard.clips.len()).sum();
     let done = AtomicUsize::new(0);
@@ -125,14 +165,17 @@ fn finished(plan: &Plan) -> Result<Option<ShardSetManifest>, RunError> {
     }
     for shard in &manifest.shards {
         let file = plan.out.join(&shard.file);
-        let bytes = fs::metadata(&file).map_err(io_error("look at shard", &file))?.len();
-        if bytes != shard.bytes {
-            return Err(RunError::Refused(format!(
-                "cannot use shard {file:?}: expected {} bytes as its manifest says, got {bytes}; \
-                 run `suw-preprocess validate` on the manifest, or delete the folder and run again",
-                shard.bytes
-            )));
-        }
+        let got = match fs::metadata(&file) {
+            Ok(metadata) if metadata.len() == shard.bytes => continue,
+            Ok(metadata) => format!("{} bytes", metadata.len()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "no file".to_owned(),
+            Err(source) => return Err(io_error("look at shard", &file)(source)),
+        };
+        return Err(RunError::NotAsListed(format!(
+            "cannot use shard {file:?}: expected {} bytes as its manifest says, got {got}; \
+             run `suw-preprocess validate` on the manifest, or delete the folder and run again",
+            shard.bytes
+        )));
     }
     // An earlier run may have been killed between its last two steps.
     tidy_up(&plan.out)?;
@@ -201,15 +244,24 @@ fn finish(plan: &Plan, records: Vec<ShardRecord>) -> Result<RunEnd, RunError> {
 
 /// Joins the parts in a folder, if all are there; `parts` is asked of the files where it is not known.
 pub fn merge(out: &Path, parts: Option<u32>) -> Result<Option<ShardSetManifest>, RunError> {
+    // One process at a time: of two that finish a set together, the later one finds it joined.
+    let _held = match part_files(out)?.is_empty() {
+        true => None,
+        false => Some(shard_record::lock_merge(out).map_err(io_error("write in folder", out))?),
+    };
+    let path = out.join(MANIFEST_FILE);
+    if path.exists() {
+        let manifest = ShardSetManifest::read(&path)?;
+        tidy_up(out)?;
+        return Ok(Some(manifest));
+    }
     let files = part_files(out)?;
     let Some(parts) = parts.or_else(|| files.first().map(|(_, parts)| *parts)) else {
         return Ok(None);
     };
     let missing = (1..=parts).any(|part| !files.contains(&(part, parts)));
     if missing {
-        // Another process may have joined them a moment ago.
-        let path = out.join(MANIFEST_FILE);
-        return if path.exists() { Ok(Some(ShardSetManifest::read(&path)?)) } else { Ok(None) };
+        return Ok(None);
     }
     let read = |part| PartManifest::read(&out.join(PartManifest::file_name(part, parts)));
     let all = (1..=parts).map(read).collect::<Result<Vec<_>, _>>()?;
@@ -249,7 +301,8 @@ fn tidy_up(out: &Path) -> Result<(), RunError> {
         let path = out.join(PartManifest::file_name(part, parts));
         shard_record::gone(fs::remove_file(&path)).map_err(io_error("delete", &path))?;
     }
-    atomic_file::remove_unfinished(out).map_err(io_error("clean up", out))?;
+    shard_record::gone(atomic_file::remove_unfinished(out).map(drop))
+        .map_err(io_error("clean up", out))?;
     shard_record::remove_all(out).map_err(io_error("clean up", out))
 }
 

@@ -17,6 +17,9 @@ use suw_shared::problem::Problem;
 /// Folder of the records inside the shard set's.
 pub const RECORDS: &str = ".run";
 
+/// How often a step is tried again when another process has just changed the folder.
+const TRIES: usize = 100;
+
 /// What one shard came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,13 +77,32 @@ pub fn any_fingerprint(out: &Path) -> io::Result<Option<String>> {
 
 /// Holds the folder for one share of a run; `None` while another process holds it. Released when dropped.
 pub fn lock(out: &Path, part: u32, parts: u32) -> io::Result<Option<File>> {
-    let folder = out.join(RECORDS);
-    fs::create_dir_all(&folder)?;
-    let file = File::create(folder.join(format!("lock-{part}-of-{parts}")))?;
+    let file = lock_file(out, &format!("lock-{part}-of-{parts}"))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Holds the joining of parts; waits for another process that does it. Released when dropped.
+pub fn lock_merge(out: &Path) -> io::Result<File> {
+    let file = lock_file(out, "lock-merge")?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Opens a lock file, making it and its folder.
+fn lock_file(out: &Path, name: &str) -> io::Result<File> {
+    let folder = out.join(RECORDS);
+    let mut tries = 0;
+    loop {
+        fs::create_dir_all(&folder)?;
+        match File::create(folder.join(name)) {
+            // A process that finished the set took the folder away in between.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+            other => return other,
+        }
     }
 }
 
@@ -101,7 +123,16 @@ pub fn remove_unfinished(out: &Path, shard_file: &str) -> io::Result<()> {
 
 /// Deletes all records; the manifest says everything now.
 pub fn remove_all(out: &Path) -> io::Result<()> {
-    gone(fs::remove_dir_all(out.join(RECORDS)))
+    let mut tries = 0;
+    loop {
+        match gone(fs::remove_dir_all(out.join(RECORDS))) {
+            // Another process looked in and left a lock file.
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty && tries < TRIES => {
+                tries += 1;
+            }
+            other => return other,
+        }
+    }
 }
 
 /// Deleting twice is no error: two partitions may finish a set at the same time.

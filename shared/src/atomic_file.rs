@@ -2,8 +2,10 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// End of the names of files that are not published yet; whoever resumes may delete them.
 pub const UNFINISHED: &str = ".unfinished";
@@ -12,8 +14,14 @@ pub const UNFINISHED: &str = ".unfinished";
 pub fn unfinished_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}{UNFINISHED}", std::process::id()));
+    name.push(format!(".{}-{:08x}{UNFINISHED}", std::process::id(), process_tag()));
     path.with_file_name(name)
+}
+
+/// A random number of this process: on a shared disk, processes of several machines or containers can have one id.
+fn process_tag() -> u32 {
+    static TAG: OnceLock<u32> = OnceLock::new();
+    *TAG.get_or_init(|| RandomState::new().hash_one(std::process::id()) as u32)
 }
 
 /// Publishes `bytes` under `path`, replacing what was there.
@@ -22,16 +30,14 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let written = (|| {
         let mut file = File::create(&unfinished)?;
         file.write_all(bytes)?;
-        file.sync_all()
+        file.sync_all()?;
+        publish(&unfinished, path)
     })();
-    match written {
-        Ok(()) => publish(&unfinished, path),
-        Err(error) => {
-            // The first error is the one that matters; a left-over is cleaned up by the next run.
-            let _ = fs::remove_file(&unfinished);
-            Err(error)
-        }
+    if written.is_err() {
+        // The first error is the one that matters; a left-over is cleaned up by the next run.
+        let _ = fs::remove_file(&unfinished);
     }
+    written
 }
 
 /// Renames a finished, synced file or folder to its final name and syncs the folder that holds it.

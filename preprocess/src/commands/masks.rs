@@ -7,11 +7,12 @@ use suw_shared::exit::{Exit, Failure};
 
 use crate::config::{RunConfig, usage};
 use crate::launch::{LaunchArgs, loudness, set_aside, stop_flag, stopped, use_threads};
-use crate::masks_run::{fill_store, missing_frames};
+use crate::masks_run::{FrameRef, fill_store, missing_frames};
 use crate::onnx::{Models, Runtime, SessionOptions};
 use crate::open_plan::open_plan;
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
+use crate::segmenter::Segmenters;
 
 /// Arguments of `masks`.
 #[derive(Args)]
@@ -25,6 +26,7 @@ pub struct MasksArgs {
 /// Runs it.
 pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
     let args = &args.launch;
+    let stop = stop_flag()?;
     let config = RunConfig::read(&args.run, &args.set)?;
     let opened = open_plan(&config, args.share())?;
     let (Some(networks), Some(store)) = (&opened.networks, &opened.plan.store) else {
@@ -34,9 +36,9 @@ pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
         )));
     };
     let loudness = loudness(args.quiet, args.verbose);
-    let stop = stop_flag()?;
     use_threads(args.threads)?;
-    if !fill(&opened.plan, networks, &stop, loudness)? {
+    let filling = Filling::open(&opened.plan, networks, loudness)?;
+    if !filling.run(&stop)? {
         return Err(stopped("with the masks made so far kept"));
     }
     let frames = opened.plan.mask_frames();
@@ -45,42 +47,60 @@ pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
     Ok(set_aside(missing as u64, args.allow_quarantine))
 }
 
-/// Runs the networks on the frames that the store lacks; false when told to stop.
-///
-/// Frames that fail stay missing: each clip that needs one is set aside when shards are made.
-pub(crate) fn fill(
-    plan: &Plan,
-    (models, options): &(Models, SessionOptions),
-    stop: &AtomicBool,
+/// The networks, opened for the frames that the store lacks.
+pub(crate) struct Filling<'a> {
+    plan: &'a Plan,
+    frames: Vec<FrameRef>,
+    workers: Vec<Segmenters>,
     loudness: Loudness,
-) -> anyhow::Result<bool> {
-    let Some(store) = &plan.store else { return Ok(true) };
-    let frames = plan.mask_frames();
-    let missing = missing_frames(store, &frames).len();
-    if missing == 0 {
-        return Ok(true);
-    }
-    let runtime = Runtime::load().map_err(Failure::from)?;
-    let threads = rayon::current_num_threads();
-    let sessions = (threads / options.intra_threads.max(1)).clamp(1, missing);
-    if loudness != Loudness::Quiet {
-        eprintln!(
-            "masks: {missing} of {} frames to make; {} on {}, {sessions} sessions",
-            frames.len(),
-            runtime.library().file_name().unwrap_or_default().to_string_lossy(),
-            options.device
-        );
-    }
-    let workers = models.segmenters(&runtime, *options, sessions).map_err(Failure::from)?;
-    let progress = Progress::new("masks", loudness);
-    let report =
-        fill_store(store, &frames, workers, stop, &|done, total| progress.set(done, total));
-    progress.finish();
-    let report = report.map_err(Failure::from)?;
-    for problem in &report.problems {
-        if loudness != Loudness::Quiet {
-            eprintln!("masks: set aside {}: {}", problem.item, problem.reason);
+}
+
+impl<'a> Filling<'a> {
+    /// Opens as many sessions as fit the threads; none where nothing is missing. Compares models with their specs.
+    pub(crate) fn open(
+        plan: &'a Plan,
+        (models, options): &(Models, SessionOptions),
+        loudness: Loudness,
+    ) -> anyhow::Result<Self> {
+        let frames = plan.mask_frames();
+        let missing = plan.store.as_ref().map_or(0, |store| missing_frames(store, &frames).len());
+        if missing == 0 {
+            return Ok(Self { plan, frames: Vec::new(), workers: Vec::new(), loudness });
         }
+        let runtime = Runtime::load().map_err(Failure::from)?;
+        let threads = rayon::current_num_threads();
+        let sessions = (threads / options.intra_threads.max(1)).clamp(1, missing);
+        if loudness != Loudness::Quiet {
+            eprintln!(
+                "masks: {missing} of {} frames to make; {} on {}, {sessions} sessions",
+                frames.len(),
+                runtime.library().file_name().unwrap_or_default().to_string_lossy(),
+                options.device
+            );
+        }
+        let workers = models.segmenters(&runtime, *options, sessions).map_err(Failure::from)?;
+        Ok(Self { plan, frames, workers, loudness })
     }
-    Ok(!report.stopped)
+
+    /// Runs the networks; false when told to stop.
+    ///
+    /// Frames that fail stay missing: each clip that needs one is set aside when shards are made.
+    pub(crate) fn run(self, stop: &AtomicBool) -> anyhow::Result<bool> {
+        let Some(store) = &self.plan.store else { return Ok(true) };
+        if self.workers.is_empty() {
+            return Ok(true);
+        }
+        let progress = Progress::new("masks", self.loudness);
+        let report = fill_store(store, &self.frames, self.workers, stop, &|done, total| {
+            progress.set(done, total);
+        });
+        progress.finish();
+        let report = report.map_err(Failure::from)?;
+        for problem in &report.problems {
+            if self.loudness != Loudness::Quiet {
+                eprintln!("masks: set aside {}: {}", problem.item, problem.reason);
+            }
+        }
+        Ok(!report.stopped)
+    }
 }

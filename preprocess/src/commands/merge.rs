@@ -28,8 +28,8 @@ pub fn run(args: &MergeArgs) -> anyhow::Result<Exit> {
             args.shards
         )));
     }
-    let found = part_files(&args.shards)?;
-    match merge(&args.shards, None)? {
+    let found = part_files(&args.shards).map_err(Failure::from)?;
+    match merge(&args.shards, None).map_err(Failure::from)? {
         Some(manifest) => {
             println!("{} samples in {} shards", manifest.samples, manifest.shards.len());
             Ok(set_aside(manifest.quarantined.values().sum(), args.allow_quarantine))

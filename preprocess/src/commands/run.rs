@@ -1,15 +1,17 @@
 //! Floor 5: `suw-preprocess run`: starts or resumes.
 
-use clap::Args;
-use suw_shared::exit::Exit;
-use suw_shared::manifest::ShardSetManifest;
+use std::sync::atomic::AtomicBool;
 
-use crate::commands::masks::fill;
-use crate::config::{RunConfig, usage};
+use clap::Args;
+use suw_shared::exit::{Exit, Failure};
+use suw_shared::manifest::{MANIFEST_FILE, ShardSetManifest};
+
+use crate::commands::masks::Filling;
+use crate::config::RunConfig;
 use crate::launch::{LaunchArgs, loudness, set_aside, stop_flag, stopped, use_threads};
-use crate::open_plan::open_plan;
+use crate::open_plan::{Opened, open_plan};
 use crate::progress::{Loudness, Progress};
-use crate::run::{RunEnd, RunError, run_shards};
+use crate::run::{Held, RunEnd, RunError, hold, run_shards};
 
 /// Arguments of `run`.
 #[derive(Args)]
@@ -27,37 +29,56 @@ pub struct RunArgs {
 
 /// Runs it.
 pub fn run(args: &RunArgs) -> anyhow::Result<Exit> {
+    let stop = stop_flag()?;
     let launch = &args.launch;
     let config = RunConfig::read(&launch.run, &launch.set)?;
     let opened = open_plan(&config, launch.share())?;
     let loudness = loudness(launch.quiet, launch.verbose);
-    let stop = stop_flag()?;
     use_threads(launch.threads)?;
-    if let Some(networks) = &opened.networks
-        && !fill(&opened.plan, networks, &stop, loudness)?
-    {
-        return Err(stopped("while making masks; the masks made so far are kept"));
-    }
-    let progress = Progress::new("clips", loudness);
-    let ended = run_shards(&opened.plan, &stop, &|done, total| progress.set(done, total));
-    progress.finish();
-    match ended {
-        Ok(RunEnd::Complete(manifest)) => {
+    match make(&opened, &stop, loudness)? {
+        RunEnd::Complete(manifest) => {
             report(&opened.plan.out, &manifest, args, loudness)?;
             Ok(set_aside(manifest.quarantined.values().sum(), launch.allow_quarantine))
         }
-        Ok(RunEnd::PartDone { shards, problems }) => {
+        RunEnd::PartDone { shards, problems } => {
             println!(
                 "part done: {shards} shards, {problems} inputs set aside; other parts are missing"
             );
             Ok(set_aside(problems as u64, launch.allow_quarantine))
         }
-        Ok(RunEnd::Stopped { done, of }) => {
+        RunEnd::Stopped { done, of } => {
             Err(stopped(&format!("with {done} of {of} shards complete")))
         }
-        Err(RunError::Refused(message)) => Err(usage(message)),
-        Err(error) => Err(error.into()),
     }
+}
+
+/// Networks opened and compared, the folder held, then masks, then shards.
+fn make(opened: &Opened, stop: &AtomicBool, loudness: Loudness) -> anyhow::Result<RunEnd> {
+    let plan = &opened.plan;
+    let filling = match &opened.networks {
+        Some(networks) if !plan.out.join(MANIFEST_FILE).exists() => {
+            Some(Filling::open(plan, networks, loudness)?)
+        }
+        _ => None,
+    };
+    let held = match hold(plan) {
+        Ok(Held::Finished(manifest)) => return Ok(RunEnd::Complete(manifest)),
+        Ok(Held::Ours(held)) => held,
+        // Nothing was started: a folder that cannot be written is for the operator to choose.
+        Err(error @ RunError::Io { .. }) => {
+            return Err(Failure { exit: Exit::Usage, ..error.into() }.into());
+        }
+        Err(error) => return Err(Failure::from(error).into()),
+    };
+    if let Some(filling) = filling
+        && !filling.run(stop)?
+    {
+        return Err(stopped("while making masks; the masks made so far are kept"));
+    }
+    let progress = Progress::new("clips", loudness);
+    let ended = run_shards(plan, &held, stop, &|done, total| progress.set(done, total));
+    progress.finish();
+    Ok(ended.map_err(Failure::from)?)
 }
 
 fn report(

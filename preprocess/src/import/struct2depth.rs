@@ -25,6 +25,9 @@ use super::{ImportError, bytes_of, from_files};
 use crate::decode::rgb_from_bytes;
 use crate::detected::Detection;
 
+/// Most objects of a frame; struct2depth numbers them in a byte. Each costs a mask of the size of the picture.
+const OBJECTS_MAX: usize = 255;
+
 /// End of the names of strips.
 const STRIP: &str = "-fseg.png";
 
@@ -112,7 +115,8 @@ fn masks_of_thirds(strip: &RgbImage, size: Option<ImageSize>) -> Result<[Vec<Rle
     }
     let third = ImageSize::new(whole.width / 3, whole.height);
     let size = size.unwrap_or(third);
-    Ok([0, 1, 2].map(|place| {
+    let mut thirds: [Vec<Rle>; 3] = Default::default();
+    for (place, masks_of_third) in (0..).zip(&mut thirds) {
         let mut masks: BTreeMap<[u8; 3], Vec<u8>> = BTreeMap::new();
         for y in 0..size.height {
             for x in 0..size.width {
@@ -120,14 +124,22 @@ fn masks_of_thirds(strip: &RgbImage, size: Option<ImageSize>) -> Result<[Vec<Rle
                     nearest(y, size.height, third.height),
                     place * third.width + nearest(x, size.width, third.width),
                 );
-                if from != [0; 3] {
-                    let mask = masks.entry(from).or_insert_with(|| vec![0; size.area()]);
-                    mask[(y * size.width + x) as usize] = 1;
+                if from == [0; 3] {
+                    continue;
+                }
+                let n_masks = masks.len();
+                let mask = masks.entry(from).or_insert_with(|| vec![0; size.area()]);
+                mask[(y * size.width + x) as usize] = 1;
+                if n_masks > OBJECTS_MAX {
+                    return Err(format!(
+                        "expected at most {OBJECTS_MAX} objects, one color each, got more in frame {place} of the strip"
+                    ));
                 }
             }
         }
-        masks.into_values().map(|mask| Rle::from_mask(size, &mask)).collect()
-    }))
+        *masks_of_third = masks.into_values().map(|mask| Rle::from_mask(size, &mask)).collect();
+    }
+    Ok(thirds)
 }
 
 /// The pixel of `stored` that shows the center of pixel `at` of `shown`.

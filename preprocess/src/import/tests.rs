@@ -281,7 +281,12 @@ fn strips_may_be_enlarged_and_of_another_class() {
 fn strips_that_cannot_be_are_named() {
     let odd = rgb_png(&RgbImage::new(ImageSize::new(4, 1), vec![0; 12]));
     let good = strip([[0; 12]; 2]);
-    let cases: [(&str, &[u8], &str); 5] = [
+    // 20x20 pixels a third, each of a color of its own.
+    let many: Vec<u8> =
+        (0..1200_u32).flat_map(|i| [(i % 20) as u8 + 1, (i / 60) as u8 + 1, 7]).collect();
+    let many = rgb_png(&RgbImage::new(ImageSize::new(60, 20), many));
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("a/1-fseg.png", &many, "at most 255 objects, one color each"),
         ("a/1-fseg.png", &odd, "three frames side by side, got a picture of 4x1"),
         ("a/1-fseg.png", &good[..30], "whole PNG"),
         ("a/x-fseg.png", &good, "number of its middle frame, from 1 on, got \"x\""),

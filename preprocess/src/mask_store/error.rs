@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use suw_shared::exit::{Exit, Failure};
 use suw_shared::problem::ProblemKind;
 
+use crate::machine_fault::{self, is_machines};
+
 /// What is wrong with the store as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -58,6 +60,14 @@ pub enum StoreError {
         /// What is wrong with it.
         cause: String,
     },
+    /// This machine cannot read a picture now; nothing is known about the picture.
+    #[error("cannot read picture {path:?}: {source}")]
+    Picture {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The disk.
     #[error("cannot {verb} mask store file: {source}; {path:?}")]
     Io {
@@ -83,8 +93,10 @@ impl From<StoreError> for Failure {
             }
             StoreError::Description { .. } => "Delete the store, or choose another masks.root.",
             StoreError::ReadOnly { .. } | StoreError::Name { .. } => "",
-            StoreError::Io { .. } => {
-                return Self { exit: Exit::Failed, message: error.to_string() };
+            StoreError::Io { .. } | StoreError::Picture { .. } => {
+                let message = error.to_string();
+                let message = format!("{message}; {}", machine_fault::advice(&message));
+                return Self { exit: Exit::Failed, message };
             }
         };
         Self::usage(format!("{error}. {advice}").trim_end_matches([' ', '.']).to_owned())
@@ -116,6 +128,18 @@ pub enum MaskError {
         /// Relative to the store.
         file: String,
     },
+    /// This machine cannot read it now; nothing is known about the masks.
+    #[error("cannot read {what} of frame {frame:?}: {cause}; file {file:?}")]
+    Machine {
+        /// "instance masks" or "semantic map".
+        what: &'static str,
+        /// Scene and stem.
+        frame: String,
+        /// The system's words.
+        cause: String,
+        /// Relative to the store.
+        file: String,
+    },
 }
 
 impl MaskError {
@@ -123,7 +147,21 @@ impl MaskError {
     pub fn kind(&self) -> ProblemKind {
         match self {
             Self::Missing { .. } => ProblemKind::MaskMissing,
-            Self::Unreadable { .. } => ProblemKind::MaskUnreadable,
+            Self::Unreadable { .. } | Self::Machine { .. } => ProblemKind::MaskUnreadable,
+        }
+    }
+
+    /// From a file that the system refuses to read.
+    pub(super) fn refused(
+        what: &'static str,
+        frame: String,
+        file: String,
+        error: &std::io::Error,
+    ) -> Self {
+        let cause = error.to_string();
+        match is_machines(error) {
+            true => Self::Machine { what, frame, cause, file },
+            false => Self::Unreadable { what, frame, cause, file },
         }
     }
 }

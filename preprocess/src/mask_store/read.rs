@@ -40,7 +40,16 @@ struct Segmentation {
 }
 
 /// The rows of a scene's one file, by frame; or why it cannot be read.
-type SceneRows = Result<BTreeMap<ImageId, Vec<Row>>, String>;
+type SceneRows = Result<BTreeMap<ImageId, Vec<Row>>, SceneFault>;
+
+/// Why a scene's one file is of no use.
+#[derive(Clone, Debug)]
+enum SceneFault {
+    /// The system refuses to read it.
+    Refused(Arc<io::Error>),
+    /// What it holds.
+    Content(String),
+}
 
 /// How many parsed scene files are kept: readers go through scenes in order, so a few are enough.
 const SCENES_KEPT: usize = 8;
@@ -119,9 +128,16 @@ impl MaskStore {
                     return Err(MaskError::Missing { what: INSTANCES, frame, file });
                 }
                 let file = self.relative(&self.scene_file_path(scene));
-                self.read_from_scene_file(scene, stem, native).map_err(|cause| fault(cause, file))
+                self.read_from_scene_file(scene, stem, native).map_err(|cause| match cause {
+                    SceneFault::Refused(error) => {
+                        MaskError::refused(INSTANCES, format!("{scene}/{stem}"), file, &error)
+                    }
+                    SceneFault::Content(cause) => fault(cause, file),
+                })
             }
-            Err(error) => Err(fault(error.to_string(), file)),
+            Err(error) => {
+                Err(MaskError::refused(INSTANCES, format!("{scene}/{stem}"), file, &error))
+            }
         }
     }
 
@@ -131,19 +147,25 @@ impl MaskStore {
         scene: &str,
         stem: &str,
         native: ImageSize,
-    ) -> Result<Vec<Detection>, String> {
+    ) -> Result<Vec<Detection>, SceneFault> {
         let place = self.scenes.place(scene);
         let rows = place.get_or_init(|| {
-            let bytes = fs::read(self.scene_file_path(scene)).map_err(|error| error.to_string())?;
-            rows_by_frame(&bytes)
+            let bytes = fs::read(self.scene_file_path(scene))
+                .map_err(|error| SceneFault::Refused(Arc::new(error)))?;
+            rows_by_frame(&bytes).map_err(SceneFault::Content)
         });
-        let rows = rows.as_ref().map_err(String::clone)?;
+        let rows = rows.as_ref().map_err(SceneFault::clone)?;
         let by_stem = rows.get(&ImageId::Stem(stem.to_owned()));
         let by_number =
             stem.parse().ok().and_then(|number: u64| rows.get(&ImageId::Number(number)));
         match (by_stem, by_number) {
-            (Some(_), Some(_)) => Err(format!("rows name the frame both {stem:?} and by number")),
-            (Some(rows), None) | (None, Some(rows)) => detections_from_rows(rows, native),
+            (Some(_), Some(_)) => {
+                let cause = format!("rows name the frame both {stem:?} and by number");
+                Err(SceneFault::Content(cause))
+            }
+            (Some(rows), None) | (None, Some(rows)) => {
+                detections_from_rows(rows, native).map_err(SceneFault::Content)
+            }
             (None, None) => Ok(Vec::new()),
         }
     }
@@ -167,15 +189,12 @@ impl MaskStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(MaskError::Missing { what: SEMANTIC, frame, file })
             }
-            Err(error) => {
-                let cause = error.to_string();
-                Err(MaskError::Unreadable { what: SEMANTIC, frame, cause, file })
-            }
+            Err(error) => Err(MaskError::refused(SEMANTIC, frame, file, &error)),
         }
     }
 }
 
-fn rows_by_frame(bytes: &[u8]) -> SceneRows {
+fn rows_by_frame(bytes: &[u8]) -> Result<BTreeMap<ImageId, Vec<Row>>, String> {
     let rows: Vec<Row> = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let mut by_frame: BTreeMap<ImageId, Vec<Row>> = BTreeMap::new();
     for (index, row) in rows.into_iter().enumerate() {

@@ -11,6 +11,7 @@ use suw_shared::sample::GtPoint;
 use suw_shared::sample_key::SampleKey;
 
 use crate::datasets::manifest::{DataSetManifest, FrameId};
+use crate::machine_fault::is_machines;
 use crate::resize::{Fit, native_window};
 
 /// A data set on disk.
@@ -36,9 +37,20 @@ pub struct LoadParams {
     pub gt: DepthSource,
 }
 
+/// Whose fault it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The input is set aside.
+    Input,
+    /// The run stops: the input may be fine.
+    Machine,
+}
+
 /// Why a frame or target cannot be used. The reason names the file relative to the data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// Whether the quarantine is the place for it.
+    pub blame: Blame,
     /// For the quarantine.
     pub kind: ProblemKind,
     /// What, expected, got.
@@ -54,7 +66,7 @@ impl Fault {
 
 /// A fault of a file.
 pub(crate) fn fault(kind: ProblemKind, file: &str, reason: &str) -> Fault {
-    Fault { kind, reason: format!("{file}: {reason}") }
+    Fault { blame: Blame::Input, kind, reason: format!("{file}: {reason}") }
 }
 
 /// The bytes of a file, the same as when it was scanned.
@@ -63,14 +75,16 @@ pub(crate) fn read_listed(source: Source, position: u32) -> Result<Vec<u8>, Faul
     let changed = |reason: String| fault(ProblemKind::InputChanged, &entry.path, &reason);
     let expected = format!("expected {} bytes as in the data-set manifest", entry.bytes);
     let path = source.root.join(&entry.path);
+    let refused = |error: std::io::Error| {
+        let blame = if is_machines(&error) { Blame::Machine } else { Blame::Input };
+        Fault { blame, ..changed(format!("{expected}, got: {error}")) }
+    };
     // The length first, so that a file that grew without bound is never read.
-    let bytes =
-        std::fs::metadata(&path).map_err(|e| changed(format!("{expected}, got: {e}")))?.len();
+    let bytes = std::fs::metadata(&path).map_err(refused)?.len();
     if bytes != entry.bytes {
         return Err(changed(format!("{expected}, got {bytes}")));
     }
-    let data =
-        std::fs::read(&path).map_err(|error| changed(format!("{expected}, got: {error}")))?;
+    let data = std::fs::read(&path).map_err(refused)?;
     let blake3 = blake3_of_bytes(&data);
     if blake3 != entry.blake3 {
         return Err(changed(format!("expected BLAKE3 {}, got {blake3}", entry.blake3)));

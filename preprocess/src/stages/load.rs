@@ -18,7 +18,7 @@ use crate::datasets::manifest::{Clip, DataSetKind, DataSetManifest, FrameId, Sce
 use crate::datasets::velodyne::{self, EvaluationDepth};
 use crate::decode::{depth_from_bytes, rgb_from_bytes};
 use crate::resize::{native_window, resize_rgb, sample_depth, scatter_depth};
-pub use crate::stages::listed::{Fault, LoadParams, Source};
+pub use crate::stages::listed::{Blame, Fault, LoadParams, Source};
 use crate::stages::listed::{fault, gt_points, read_listed, size_of_frame, window_of};
 pub use crate::stages::loaded::{LoadedClip, LoadedFrame, LoadedTarget};
 use crate::stages::picture_target;
@@ -165,7 +165,7 @@ pub fn assemble_clip(
     if let Some(other) = frames.iter().find(|frame| frame.native_size != target.native_size) {
         let reason =
             format!("expected frames of {}, got {}", target.native_size, other.native_size);
-        return Err(Fault { kind: ProblemKind::ImageSize, reason });
+        return Err(Fault { blame: Blame::Input, kind: ProblemKind::ImageSize, reason });
     }
     let image = frames.iter().map(|frame| &frame.planar[..]).collect::<Vec<_>>().concat();
     Ok(LoadedClip {

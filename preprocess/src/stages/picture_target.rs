@@ -9,10 +9,11 @@ use suw_shared::sample::GtPoint;
 use crate::datasets::manifest::{DataSetKind, DataSetManifest, FrameFiles, FrameId};
 use crate::depth_cleaning::{keep_percentiles, keep_range, measured_share};
 use crate::depth_file::read_depth;
+use crate::machine_fault::names_machine;
 use crate::pairs::ordinal_map::{SIDE_PIXELS_MIN, sides};
 use crate::resize::{Fit, native_window, sample_depth, scatter_depth};
 use crate::stages::listed::{
-    Fault, LoadParams, Source, fault, gt_points, read_listed, size_of_frame, window_of,
+    Blame, Fault, LoadParams, Source, fault, gt_points, read_listed, size_of_frame, window_of,
 };
 use crate::stages::loaded::LoadedTarget;
 
@@ -141,8 +142,11 @@ fn native_points(map: &DepthMap, native: ImageSize) -> Result<Vec<GtPoint>, Stri
 fn depth_map(source: Source, position: u32) -> Result<DepthMap, Fault> {
     let bytes = read_listed(source, position)?;
     let name = &source.manifest.file(position).path;
-    read_depth(&source.root.join(name), &bytes)
-        .map_err(|reason| fault(ProblemKind::DepthUnreadable, name, &reason))
+    read_depth(&source.root.join(name), &bytes).map_err(|reason| {
+        // HDF5 opens the file itself.
+        let blame = if names_machine(&reason) { Blame::Machine } else { Blame::Input };
+        Fault { blame, ..fault(ProblemKind::DepthUnreadable, name, &reason) }
+    })
 }
 
 /// `[H, W]`. Sparse measurements are moved, dense maps are sampled (decision 0004).

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
+use serde_json::{Value, json};
 use suw_shared::checksum::blake3_of_file;
 use suw_shared::counts::Counts;
 use suw_shared::manifest::{
@@ -18,22 +19,39 @@ use suw_shared::shard::set::{as_listed, same_header};
 use suw_shared::shard::{ShardHeader, ShardReader};
 
 use crate::progress::Progress;
-use crate::validation::finding::{Depth, Finding};
+use crate::validation::finding::{Compared, Depth, Finding, Judge, honest};
 
 /// Every fault of the shard set whose manifest lies at `path`, sorted by file.
 pub fn shard_set_findings(path: &Path, depth: Depth, progress: &Progress) -> Vec<Finding> {
+    shard_set_findings_by(&honest, path, depth, progress)
+}
+
+/// The same with another last word on each comparison; for tests of the validator.
+pub fn shard_set_findings_by(
+    judge: Judge,
+    path: &Path,
+    depth: Depth,
+    progress: &Progress,
+) -> Vec<Finding> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let manifest = match ShardSetManifest::read(path) {
         Ok(manifest) => manifest,
+        Err(_) if judge(Compared::Schema, false) => return Vec::new(),
         Err(error) => return vec![Finding::new(name, error.to_string())],
     };
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let mut findings = manifest_findings(path, &name, &manifest);
-    findings.extend(folder_findings(folder, &name, &manifest));
-    findings.extend(quarantine_findings(folder, &manifest));
+    let mut findings = Vec::new();
+    let mut extend = |compared: Compared, found: Vec<Finding>| {
+        if !judge(compared, found.is_empty()) {
+            findings.extend(found);
+        }
+    };
+    extend(Compared::Text, manifest_findings(path, &name, &manifest));
+    extend(Compared::Folder, folder_findings(folder, &name, &manifest));
+    extend(Compared::Quarantine, quarantine_findings(folder, &manifest));
     let done = AtomicUsize::new(0);
     let total = manifest.shards.len();
     let tick = || progress.set(done.fetch_add(1, Ordering::Relaxed) + 1, total);
@@ -41,14 +59,16 @@ pub fn shard_set_findings(path: &Path, depth: Depth, progress: &Progress) -> Vec
         .shards
         .par_iter()
         .map(|entry| {
-            let look = look_at_shard(folder, entry, &manifest, depth);
+            let look = look_at_shard(judge, &folder.join(&entry.file), entry, &manifest, depth);
             tick();
             look
         })
         .collect();
     progress.finish();
     if depth == Depth::Samples {
-        findings.extend(set_findings(&manifest, &name, &looks));
+        extend(Compared::Header, header_findings(folder, &looks));
+        extend(Compared::Order, order_findings(&looks));
+        extend(Compared::Counts, counts_findings(&manifest, &name, &looks));
     }
     findings.extend(looks.into_iter().flat_map(|look| look.findings));
     findings.sort();
@@ -170,22 +190,25 @@ struct Look {
     inside: Option<Inside>,
 }
 
+/// No open file is kept: a set may have more shards than a process may have files.
 struct Inside {
-    reader: ShardReader,
+    header: ShardHeader,
+    first: SampleKey,
+    last: SampleKey,
     /// `None` where a sample cannot be read.
     counts: Option<Counts>,
 }
 
 fn look_at_shard(
-    folder: &Path,
+    judge: Judge,
+    path: &Path,
     entry: &ShardEntry,
     manifest: &ShardSetManifest,
     depth: Depth,
 ) -> Look {
-    let path = folder.join(&entry.file);
     let mut look = Look { file: entry.file.clone(), findings: Vec::new(), inside: None };
     let mut told = |message: String| look.findings.push(Finding::new(&entry.file, message));
-    let metadata = match fs::symlink_metadata(&path) {
+    let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return look, // told as missing
         Err(error) => {
@@ -197,11 +220,11 @@ fn look_at_shard(
         told("expected a plain file, got something else".to_owned());
         return look;
     }
-    if metadata.len() != entry.bytes {
+    if !judge(Compared::Length, metadata.len() == entry.bytes) {
         told(format!("size; expected {} bytes, got {}", entry.bytes, metadata.len()));
     }
-    match blake3_of_file(&path) {
-        Ok(blake3) if blake3 == entry.blake3 => {}
+    match blake3_of_file(path) {
+        Ok(blake3) if judge(Compared::Digest, blake3 == entry.blake3) => {}
         Ok(blake3) => {
             told(format!("checksum; expected BLAKE3 {}, got {blake3}", entry.blake3));
             return look; // what the bytes mean is not asked when they are not the shard's
@@ -212,8 +235,8 @@ fn look_at_shard(
         }
     }
     if depth == Depth::Samples {
-        match ShardReader::open(&path) {
-            Ok(reader) => look_inside(&mut look, reader, manifest, entry),
+        match ShardReader::open(path) {
+            Ok(reader) => look_inside(judge, &mut look, &reader, manifest, entry),
             Err(error) => look.findings.push(Finding::new(&entry.file, error.to_string())),
         }
     }
@@ -221,16 +244,17 @@ fn look_at_shard(
 }
 
 fn look_inside(
+    judge: Judge,
     look: &mut Look,
-    reader: ShardReader,
+    reader: &ShardReader,
     manifest: &ShardSetManifest,
     entry: &ShardEntry,
 ) {
-    if let Err(error) = as_listed(&reader, manifest, entry) {
-        look.findings.push(Finding::new(&entry.file, error.to_string()));
-    }
-    if let Some(message) = foreign_fingerprint(reader.header(), &manifest.config_fingerprint) {
-        look.findings.push(Finding::new(&entry.file, message));
+    let listed = as_listed(reader, manifest, entry).err().map(|error| error.to_string());
+    let foreign = foreign_provenance(reader.header(), manifest);
+    let found: Vec<String> = listed.into_iter().chain(foreign).collect();
+    if !judge(Compared::Header, found.is_empty()) {
+        look.findings.extend(found.into_iter().map(|message| Finding::new(&entry.file, message)));
     }
     // Every sample is checked as it is read.
     let read: Vec<Result<Counts, String>> = (0..reader.len())
@@ -250,57 +274,69 @@ fn look_inside(
             }
         }
     }
-    look.inside = Some(Inside { reader, counts: whole.then_some(sum) });
+    let keys = reader.keys();
+    look.inside = Some(Inside {
+        header: reader.header().clone(),
+        first: keys[0].clone(), // a shard is never empty
+        last: keys[keys.len() - 1].clone(),
+        counts: whole.then_some(sum),
+    });
 }
 
-fn foreign_fingerprint(header: &ShardHeader, expected: &str) -> Option<String> {
-    let provenance: serde_json::Value = serde_json::from_str(&header.provenance).ok()?;
-    let got = provenance.get("config_fingerprint")?;
-    (got != expected).then(|| {
-        format!("config_fingerprint in the provenance; expected {expected:?} as in the manifest, got {got}")
-    })
+/// What the provenance of a shard repeats of the manifest, where it does; shards made elsewhere need not.
+fn foreign_provenance(header: &ShardHeader, manifest: &ShardSetManifest) -> Vec<String> {
+    let Ok(provenance) = serde_json::from_str::<Value>(&header.provenance) else {
+        return Vec::new(); // told when the samples are read
+    };
+    let expected = [
+        ("config_fingerprint", json!(manifest.config_fingerprint)),
+        ("models", json!(manifest.models)),
+        ("tool_version", json!(manifest.tool_version)),
+    ];
+    let differing = |(what, expected): (&str, Value)| {
+        let got = provenance.get(what).filter(|got| **got != expected)?;
+        Some(format!("{what} in the provenance; expected {expected} as in the manifest, got {got}"))
+    };
+    expected.into_iter().filter_map(differing).collect()
 }
 
-/// Rules that span shards: one header, keys that rise, counts that add up.
-fn set_findings(manifest: &ShardSetManifest, name: &str, looks: &[Look]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let opened: Vec<(&str, &Inside)> =
-        looks.iter().filter_map(|look| Some((look.file.as_str(), look.inside.as_ref()?))).collect();
-    if let Some((_, first)) = opened.first() {
-        for (file, inside) in &opened[1..] {
-            if let Err(error) = same_header(first.reader.header(), &inside.reader) {
-                findings.push(Finding::new(*file, error.to_string()));
-            }
-        }
-    }
-    for pair in opened.windows(2) {
-        let (last, next) = (pair[0].1.reader.keys().last(), pair[1].1.reader.keys().first());
-        if last >= next {
-            let text = |key: Option<&SampleKey>| key.map(ToString::to_string).unwrap_or_default();
-            findings.push(Finding::new(
-                pair[1].0,
-                format!(
-                    "keys; expected more than {:?} of {}, got {:?}",
-                    text(last),
-                    pair[0].0,
-                    text(next)
-                ),
-            ));
-        }
-    }
+/// The shards that were opened, by file name.
+fn opened(looks: &[Look]) -> Vec<(&str, &Inside)> {
+    looks.iter().filter_map(|look| Some((look.file.as_str(), look.inside.as_ref()?))).collect()
+}
+
+/// All shards say the same of themselves.
+fn header_findings(folder: &Path, looks: &[Look]) -> Vec<Finding> {
+    let opened = opened(looks);
+    let Some((_, first)) = opened.first() else { return Vec::new() };
+    let differing = |(file, inside): &(&str, &Inside)| {
+        let error = same_header(&first.header, &folder.join(file), &inside.header).err()?;
+        Some(Finding::new(*file, error.to_string()))
+    };
+    opened[1..].iter().filter_map(differing).collect()
+}
+
+/// Keys rise from shard to shard.
+fn order_findings(looks: &[Look]) -> Vec<Finding> {
+    let falling = |pair: &[(&str, &Inside)]| {
+        let [(before, one), (file, next)] = pair else { return None };
+        let (last, first) = (one.last.as_str(), next.first.as_str());
+        let message = format!("keys; expected more than {last:?} of {before}, got {first:?}");
+        (one.last >= next.first).then(|| Finding::new(*file, message))
+    };
+    opened(looks).windows(2).filter_map(falling).collect()
+}
+
+/// Counts add up. With a shard missing or broken there is nothing to compare; that is told already.
+fn counts_findings(manifest: &ShardSetManifest, name: &str, looks: &[Look]) -> Vec<Finding> {
     let counts: Option<Vec<Counts>> =
         looks.iter().map(|look| look.inside.as_ref().and_then(|inside| inside.counts)).collect();
-    // With a shard missing or broken there is nothing to compare; that is told already.
-    if let Some(counts) = counts {
-        let mut sum = Counts::default();
-        counts.iter().for_each(|counts| sum.add(counts));
-        if sum != manifest.counts {
-            let expected = manifest.counts;
-            findings.push(Finding::new(
-                name,
-                format!("counts; expected {expected:?} in the shards, got {sum:?}"),
-            ));
-        }
+    let Some(counts) = counts else { return Vec::new() };
+    let mut sum = Counts::default();
+    counts.iter().for_each(|counts| sum.add(counts));
+    if sum == manifest.counts {
+        return Vec::new();
     }
-    findings
+    let expected = manifest.counts;
+    vec![Finding::new(name, format!("counts; expected {expected:?} in the shards, got {sum:?}"))]
 }

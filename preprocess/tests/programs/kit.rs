@@ -36,17 +36,16 @@ pub fn expect(code: i32, arguments: &[&str]) -> (String, String) {
 /// Renders a drive of ten frames with `synth`, once per test process.
 pub fn world() -> &'static Path {
     static WORLD: OnceLock<TempDir> = OnceLock::new();
-    WORLD
-        .get_or_init(|| {
-            let folder = tempfile::tempdir().unwrap();
-            let out = folder.path().to_str().unwrap();
-            let size = ["--size", "208x64", "--seed", "7"];
-            let mut arguments = vec!["synth", "--out", out, "--drives", "1", "--frames", "10"];
-            arguments.extend(size);
-            expect(0, &arguments);
-            folder
-        })
-        .path()
+    WORLD.get_or_init(|| rendered(10)).path()
+}
+
+/// A drive of so many frames.
+fn rendered(frames: u32) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (out, frames) = (folder.path().to_str().unwrap(), frames.to_string());
+    let drive = ["--drives", "1", "--frames", &frames, "--size", "208x64", "--seed", "7"];
+    expect(0, &[&["synth", "--out", out], &drive[..]].concat());
+    folder
 }
 
 /// A folder with a copy of the world and a run file; everything goes when it is dropped.
@@ -55,6 +54,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// A place with a rendered drive of so many frames, scanned.
+    pub fn with_frames(frames: u32) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        copy(rendered(frames).path(), &place.path("world"));
+        place.scan();
+        place
+    }
+
     /// A place with a copy of the rendered drive, scanned.
     pub fn new() -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on should stop where it stands
 
+mod disturbed;
 mod faults;
 mod gallery;
 mod internet_photos;
+mod kills;
 mod kit;
+mod machine;
 mod masks_in_and_out;
+mod mutations;
 mod pictures;
 mod repeat;
+mod together;
 mod way;

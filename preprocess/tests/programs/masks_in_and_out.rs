@@ -127,3 +127,40 @@ fn exported_objects_are_what_pycocotools_and_h5py_find_in_the_shards() {
     let again = json_of(&place.path("again").join(&scene).join("instances.json"));
     assert_eq!(again, json_of(Path::new(&out)));
 }
+
+#[test]
+fn objects_without_semantic_maps_make_shards_where_no_rules_ask_for_maps() {
+    let place = Place::new();
+    place.make(0, "both", &[]);
+    fs::remove_dir_all(place.path("world/masks").join(DRIVE).join("image_02/semantic")).unwrap();
+    // Rules need semantic maps: every clip is set aside, and says why.
+    place.make(3, "with-rules", &[]);
+    let lines = place.quarantine("with-rules");
+    assert!(lines.len() == 8 && lines.iter().all(|(kind, _)| kind == "mask-missing"), "{lines:?}");
+    // No rules, no maps: objects and depth for S and U.
+    let run = format!(
+        "seed = 1\nsize = \"208x64\"\nfit = \"resize\"\n[input]\nmanifest = {:?}\nroot = {:?}\n[output]\ndir = {:?}\nsamples_per_shard = 3\n\
+         [depth]\nsource = \"lidar\"\n[masks]\nroot = {:?}\nsource = \"import\"\n",
+        place.path("all.json"),
+        place.path("world"),
+        place.path("objects"),
+        place.path("world/masks")
+    );
+    fs::write(place.path("run.toml"), run).unwrap();
+    expect(0, &["run", &place.text("run.toml")]);
+    expect(0, &["validate", "--deep", &place.text("objects/manifest.json")]);
+    let (both, objects) = (
+        ShardSet::open(&place.path("both")).unwrap(),
+        ShardSet::open(&place.path("objects")).unwrap(),
+    );
+    assert_eq!(objects.len(), 8);
+    let mut rows = 0;
+    for index in 0..8 {
+        let (expected, got) = (both.read(index).unwrap(), objects.read(index).unwrap());
+        assert!(got.semantic.is_none() && got.pairs.is_none());
+        assert_eq!((&got.image, &got.depth), (&expected.image, &expected.depth));
+        assert_eq!(format!("{:?}", got.objects), format!("{:?}", expected.objects));
+        rows += got.objects.unwrap().rows.len();
+    }
+    assert!(rows > 8, "the drive has traffic: {rows} rows");
+}

@@ -1,13 +1,6 @@
-//! The same bytes with any number of threads, in parts, and after any number of kills.
+//! The same bytes with any number of threads, and in parts.
 
-use std::thread;
-use std::time::Duration;
-
-use crate::kit::{Place, expect, program};
-
-fn as_words(arguments: &[String]) -> Vec<&str> {
-    arguments.iter().map(String::as_str).collect()
-}
+use crate::kit::{Place, expect};
 
 #[test]
 fn one_two_and_four_threads_write_the_same_bytes() {
@@ -48,21 +41,6 @@ fn two_parts_make_the_same_set_in_either_order() {
     place.make(0, "ba", &["--partition", "1/2"]);
     let whole = place.files("whole");
     assert!(whole == place.files("ab") && whole == place.files("ba"));
-}
-
-#[test]
-fn killed_runs_resume_to_the_bytes_of_an_undisturbed_one() {
-    let place = Place::new();
-    place.make(0, "calm", &[]);
-    let arguments = place.arguments("run", "killed", &["--threads", "2"]);
-    for milliseconds in [3, 8, 15, 25, 40, 60] {
-        let mut child = program().args(&arguments).spawn().unwrap();
-        thread::sleep(Duration::from_millis(milliseconds));
-        let _ = child.kill(); // it may be done already
-        child.wait().unwrap();
-    }
-    expect(0, &as_words(&arguments));
-    assert!(place.files("calm") == place.files("killed"));
 }
 
 #[test]

@@ -11,10 +11,10 @@ use hdf5_metno_sys::h5s::H5S_ALL;
 /// Stores the chunk whose first element is `offset`, already filtered.
 pub(crate) fn write_chunk(dataset: &Dataset, offset: &[u64], bytes: &[u8]) -> hdf5::Result<()> {
     assert_eq!(offset.len(), dataset.ndim(), "invariant: one coordinate an axis");
-    let status = hdf5::sync::sync(|| {
+    hdf5::sync::sync(|| {
         // SAFETY: the handle is alive as long as `dataset`; `offset` has one entry an axis (checked above), `bytes` is
         // valid for its length and only read; HDF5's lock is held.
-        unsafe {
+        let status = unsafe {
             H5Dwrite_chunk(
                 dataset.id(),
                 H5P_DEFAULT,
@@ -23,9 +23,9 @@ pub(crate) fn write_chunk(dataset: &Dataset, offset: &[u64], bytes: &[u8]) -> hd
                 bytes.len(),
                 bytes.as_ptr().cast(),
             )
-        }
-    });
-    checked(status, "H5Dwrite_chunk")
+        };
+        checked(status, "H5Dwrite_chunk")
+    })
 }
 
 /// Fills a dataset with bytes that are already in the dataset's own type.
@@ -35,14 +35,14 @@ pub(crate) fn write_all(dataset: &Dataset, bytes: &[u8]) -> hdf5::Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
-    let status = hdf5::sync::sync(|| {
+    hdf5::sync::sync(|| {
         // SAFETY: the handles are alive; memory and file have the same type and extent, so HDF5 reads exactly
         // `bytes.len()` bytes (checked above); HDF5's lock is held.
-        unsafe {
+        let status = unsafe {
             H5Dwrite(dataset.id(), dtype.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_ptr().cast())
-        }
-    });
-    checked(status, "H5Dwrite")
+        };
+        checked(status, "H5Dwrite")
+    })
 }
 
 /// The bytes of a scalar attribute of fixed length, in the type of the file.
@@ -50,15 +50,20 @@ pub(crate) fn read_fixed_attribute(attribute: &Attribute) -> hdf5::Result<Vec<u8
     let dtype = attribute.dtype()?;
     assert!(attribute.is_scalar(), "invariant: asked for scalars only");
     let mut bytes = vec![0_u8; dtype.size()];
-    let status = hdf5::sync::sync(|| {
+    hdf5::sync::sync(|| {
         // SAFETY: the handles are alive; a scalar of this type has `dtype.size()` bytes, the length of the buffer; the
         // type has a fixed length, so HDF5 writes no pointers (the caller looked at it); HDF5's lock is held.
-        unsafe { H5Aread(attribute.id(), dtype.id(), bytes.as_mut_ptr().cast()) }
-    });
-    checked(status, "H5Aread")?;
+        let status = unsafe { H5Aread(attribute.id(), dtype.id(), bytes.as_mut_ptr().cast()) };
+        checked(status, "H5Aread")
+    })?;
     Ok(bytes)
 }
 
+/// HDF5's own words for what failed, down to the operating system's ("No space left on device"). To be called with
+/// HDF5's lock held, before another call clears them.
 fn checked(status: i32, call: &str) -> hdf5::Result<()> {
-    if status >= 0 { Ok(()) } else { Err(hdf5::Error::from(format!("{call} failed"))) }
+    if status >= 0 {
+        return Ok(());
+    }
+    Err(hdf5::Error::query().unwrap_or_else(|_| hdf5::Error::from(format!("{call} failed"))))
 }

@@ -97,7 +97,7 @@ impl ShardSet {
         let reader = ShardReader::open(&self.folder.join(&entry.file))?;
         as_listed(&reader, &self.manifest, entry)?;
         if shard > 0 {
-            same_header(self.header(), &reader)?;
+            same_header(self.header(), reader.path(), reader.header())?;
         }
         // Another thread may have been first; both opened the same file.
         Ok(cell.get_or_init(|| reader))
@@ -122,9 +122,12 @@ pub fn as_listed(
     differing(reader.path(), pairs)
 }
 
-/// Whether a shard agrees with the first shard of its set.
-pub fn same_header(first: &ShardHeader, reader: &ShardReader) -> Result<(), ShardError> {
-    let header = reader.header();
+/// Whether the shard at `path` agrees with the first shard of its set.
+pub fn same_header(
+    first: &ShardHeader,
+    path: &Path,
+    header: &ShardHeader,
+) -> Result<(), ShardError> {
     let pairs = [
         ("stride", first.stride.to_string(), header.stride.to_string()),
         ("depth_unit", first.depth_unit.to_string(), header.depth_unit.to_string()),
@@ -132,7 +135,7 @@ pub fn same_header(first: &ShardHeader, reader: &ShardReader) -> Result<(), Shar
         ("gt_source", first.gt_source.to_string(), header.gt_source.to_string()),
         ("objects", format!("{:?}", first.contents), format!("{:?}", header.contents)),
     ];
-    differing(reader.path(), pairs)
+    differing(path, pairs)
 }
 
 fn differing<const K: usize>(
