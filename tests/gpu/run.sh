@@ -94,7 +94,7 @@ totals() {
 # The same ten updates on both devices, float32 from the same seed: same to 5 % at the first, 20 % at the last; what rounding makes
 # of it after that says nothing. The exact comparison is that of float64 in `conformance --networks`.
 ten_steps() {
-  local same="--set train.max_steps=10 --set run.log_every=1 --set run.pictures=0 --set data.readers=1"
+  local same="--set train.epochs=99 --set train.max_steps=10 --set run.log_every=1 --set run.pictures=0 --set data.readers=1"
   # shellcheck disable=SC2086 # a list of words
   train_on ten-cpu --set device=cpu $same && train_on ten-device --set "device=$device" $same || return 1
   paste <(totals ten-cpu) <(totals ten-device) | awk '
@@ -116,7 +116,7 @@ world() {
 }
 
 full_training() {
-  train_on full --set "device=$device" --set "train.epochs=$epochs" --set "train.lr_drop_epochs=$((epochs * 3 / 4))" \
+  train_on full --set "device=$device" --set "train.epochs=$epochs" --set "train.lr_drop_epochs=$(((epochs * 3 + 3) / 4))" \
     --set "train.batch=$batch" || return 1
   "$trainer" eval --checkpoint "$out/full/best" --shards "$out/shards/test" --crop none --json > "$out/eval.json" || return 1
   "$trainer" eval --baseline "$out/shards/train" --shards "$out/shards/test" --crop none --json > "$out/baseline.json" || return 1

@@ -9,6 +9,7 @@ mod initial;
 mod kills;
 mod kit;
 mod mixed;
+mod pose_motion;
 mod resume;
 mod rows;
 mod switches;
