@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help setup build demo test fuzz faults overfit bench bench-preprocess lint doctor test-env clean-demo
+.PHONY: help setup build demo test fuzz faults overfit bench bench-preprocess bench-trainer lint doctor test-env clean-demo
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ faults: build ## the long series: 200 kills, 1,000 mutations of each kind; SUW_S
 		--test programs -- --nocapture --test-threads 1 kill mutation
 	@SUW_MOTS_EVERY=1 cargo test --release --locked -p suw-preprocess --lib -- --nocapture kitti_mots
 
-bench: bench-preprocess ## speed and memory beside the Python that a user would write; see docs/benchmarks.md
+bench: bench-preprocess bench-trainer ## speed and memory beside the Python that a user would write; see docs/benchmarks.md
 
 bench-preprocess: build
 	@$(PYTHON) setup/python_env.py bench
@@ -41,6 +41,11 @@ bench-preprocess: build
 
 overfit: build ## four street-world clips learned by heart, S alone and U alone; hours on two cores
 	@bash tests/overfit/run.sh
+
+bench-trainer: build
+	@$(PYTHON) setup/python_env.py bench-trainer
+	@bash tests/bench/trainer_shards.sh
+	@.deps/bench-trainer-env/bin/python tests/bench/trainer.py --shards target/bench/trainer/shards $(BENCH_TRAINER_ARGS)
 
 lint: setup ## format, clippy, documentation; warnings are errors
 	@cargo fmt --all --check

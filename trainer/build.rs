@@ -19,6 +19,39 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,--as-needed");
     }
     println!("cargo:rustc-env=SUW_LIBTORCH_VERSION={}", version_of(&libtorch));
+    compile_shim(&libtorch);
+}
+
+/// The C++ of `shim/`: what the trainer needs of libtorch and tch does not offer.
+fn compile_shim(lib: &Path) {
+    println!("cargo:rerun-if-changed=shim");
+    let include = lib.parent().map(|torch| torch.join("include")).unwrap_or_default();
+    let cpp = || {
+        let mut build = cc::Build::new();
+        build.cpp(true).std("c++17").opt_level(3).flag_if_supported("-Wno-psabi");
+        build
+    };
+    cpp().flag_if_supported("-fno-math-errno").file("shim/kernels.cpp").compile("suw_kernels");
+    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("x86_64") {
+        // The same once more for CPUs with AVX2; the shim asks which it is when the program runs.
+        let mut build = cpp();
+        build.flag_if_supported("-fno-math-errno").flag("-mavx2").flag("-mfma");
+        build.define("SUW_AVX2", None).file("shim/kernels.cpp").compile("suw_kernels_avx2");
+    }
+    // The same flags as torch-sys: one C++ library, one set of types.
+    cpp()
+        .opt_level(2)
+        .warnings(false)
+        .include(&include)
+        .include(include.join("torch/csrc/api/include"))
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        .define("GLOG_USE_GLOG_EXPORT", None)
+        .file("shim/shim.cpp")
+        .compile("suw_shim");
+    // The shim names libtorch itself; tch's own link line has these too, but perhaps before it.
+    println!("cargo:rustc-link-search=native={}", lib.display());
+    println!("cargo:rustc-link-lib=torch_cpu");
+    println!("cargo:rustc-link-lib=c10");
 }
 
 /// `MAJOR.MINOR.PATCH` from libtorch's own header.

@@ -145,9 +145,10 @@ pub fn cut_planes<T: Copy>(
         for y in window.y as usize..(window.y + window.height) as usize {
             let start = y * width + window.x as usize;
             let row = &plane[start..start + window.width as usize];
-            match mirror {
-                Mirror::Off => out.extend_from_slice(row),
-                Mirror::On => out.extend(row.iter().rev()),
+            let end = out.len();
+            out.extend_from_slice(row);
+            if mirror == Mirror::On {
+                out[end..].reverse();
             }
         }
     }

@@ -3,7 +3,7 @@
 //! `HostBatch` is made by reader threads from plain numbers; `Batch` is the same on the device of the networks.
 
 use suw_shared::image_size::ImageSize;
-use suw_shared::pair::Pair;
+use suw_shared::pair::{Origin, Pair};
 use suw_shared::sample_key::SampleKey;
 use tch::{Device, Kind, Tensor};
 
@@ -95,6 +95,42 @@ impl HostBatch {
         &self.keys
     }
 
+    /// Memory that its numbers take.
+    pub fn n_bytes(&self) -> usize {
+        let floats =
+            self.color.len() + self.depth.len() + self.intrinsics.len() + self.motion.len();
+        let indices = self.object_image.len() + self.object_index.len();
+        self.image.len() + self.objects.len() + 4 * floats + 8 * indices
+    }
+
+    /// All numbers as they are, by name, so that other programs can work on the same batch.
+    ///
+    /// # Shapes
+    /// - `image`: u8 `[N, F, 3, H, W]`; `color`: `[N, 3, 4]`; `depth`, `intrinsics`, `motion`, `objects`, `object_image`,
+    ///   `object_index` as in [`Batch`], `objects` empty without sources
+    /// - `pairs`: i64 `[P, 7]`: image, far y, far x, near y, near x, size, 1 for a pair of one class
+    pub fn named(&self) -> Vec<(&'static str, Tensor)> {
+        let n = self.keys.len() as i64;
+        let (h, w) = (i64::from(self.size.height), i64::from(self.size.width));
+        let row = |(image, pair): &(i64, Pair)| {
+            let ends = [pair.far_y, pair.far_x, pair.near_y, pair.near_x].map(i64::from);
+            let same = i64::from(pair.origin == Origin::SameClass);
+            [&[*image][..], &ends, &[i64::from(pair.size), same]].concat()
+        };
+        let pairs: Vec<i64> = self.pairs.iter().flat_map(row).collect();
+        vec![
+            ("image", Tensor::from_slice(&self.image).view([n, -1, 3, h, w])),
+            ("color", Tensor::from_slice(&self.color).view([n, 3, 4])),
+            ("depth", Tensor::from_slice(&self.depth).view([n, h, w])),
+            ("intrinsics", Tensor::from_slice(&self.intrinsics).view([n, 3, 3])),
+            ("motion", Tensor::from_slice(&self.motion).view([n, 2, 4, 4])),
+            ("objects", Tensor::from_slice(&self.objects).view([-1, 3, h, w])),
+            ("object_image", Tensor::from_slice(&self.object_image)),
+            ("object_index", Tensor::from_slice(&self.object_index)),
+            ("pairs", Tensor::from_slice(&pairs).view([self.pairs.len() as i64, 7])),
+        ]
+    }
+
     /// The batch as tensors on `device`.
     pub fn to_device(&self, device: Device) -> Batch {
         let n = self.keys.len() as i64;
@@ -124,6 +160,20 @@ impl HostBatch {
     }
 }
 
+impl Batch {
+    /// The same numbers in another kind, for comparisons in float64.
+    pub fn to_kind(self, kind: Kind) -> Self {
+        Self {
+            frames: self.frames.to_kind(kind),
+            jittered: self.jittered.to_kind(kind),
+            depth: self.depth.to_kind(kind),
+            intrinsics: self.intrinsics.to_kind(kind),
+            motion: self.motion.to_kind(kind),
+            ..self
+        }
+    }
+}
+
 /// One affine color map per image, the same for its frames, clamped to [0, 1].
 ///
 /// # Shapes
@@ -140,7 +190,7 @@ fn change_colors(frames: &Tensor, matrix: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use suw_shared::pair::{Origin, PairKind, Rule};
+    use suw_shared::pair::{PairKind, Rule};
 
     use super::*;
 
@@ -187,5 +237,17 @@ mod tests {
         assert_eq!(Vec::<i64>::try_from(batch.object_image).unwrap(), [1, 1]);
         assert_eq!(Vec::<i64>::try_from(batch.object_index).unwrap(), [3, 1]);
         assert_eq!(batch.pairs, [(1, pair)]);
+    }
+
+    #[test]
+    fn a_batch_says_its_numbers_by_name() {
+        let batch =
+            collate(vec![example(0, vec![], None), example(9, vec![2], None)], Frames::Clip);
+        let shape =
+            |name: &str| batch.named().into_iter().find(|(n, _)| *n == name).unwrap().1.size();
+        assert_eq!(shape("image"), [2, 3, 3, 1, 2]);
+        assert_eq!(shape("objects"), [2, 3, 1, 2]);
+        assert_eq!(shape("pairs"), [0, 7]);
+        assert_eq!(shape("motion"), [2, 2, 4, 4]);
     }
 }

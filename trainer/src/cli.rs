@@ -25,6 +25,8 @@ enum Command {
     Predict(commands::predict::PredictArgs),
     /// Write a checkpoint's depth network as TorchScript.
     Export(commands::export::ExportArgs),
+    /// Measure a training step, or the reading of shards.
+    Bench(commands::bench::BenchArgs),
     /// Compare every loss term and gradient with a reference case.
     Conformance(commands::conformance::ConformanceArgs),
     /// Print the versions of the native libraries and whether there is CUDA.
@@ -47,6 +49,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => commands::eval::run(args),
         Command::Predict(args) => commands::predict::run(args),
         Command::Export(args) => commands::export::run(args),
+        Command::Bench(args) => commands::bench::run(args),
         Command::Conformance(args) => commands::conformance::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     };

@@ -86,14 +86,11 @@ pub fn example_from_sample(
     let n_stored = sample.image.len() / (3 * size.area());
     let frame_bytes = 3 * size.area();
     let target = &sample.image[n_stored / 2 * frame_bytes..][..frame_bytes];
-    let cut_frame = |index: usize| {
-        // A set of single pictures has no sources; its intrinsics are hidden below, so no loss sees the repeats.
-        let index = if n_stored == 1 { 0 } else { index };
-        cut_planes(&sample.image[index * frame_bytes..][..frame_bytes], size, window, mirror)
-    };
     let image = match params.frames {
         Frames::Target => cut_planes(target, size, window, mirror),
-        Frames::Clip => (0..3).flat_map(cut_frame).collect(),
+        // A set of single pictures has no sources; its intrinsics are hidden below, so no loss sees the repeats.
+        Frames::Clip if n_stored == 1 => cut_planes(target, size, window, mirror).repeat(3),
+        Frames::Clip => cut_planes(&sample.image, size, window, mirror),
     };
     let depth = match &sample.depth {
         Some(depth) => cut_planes(depth, size, window, mirror),

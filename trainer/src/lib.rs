@@ -3,6 +3,7 @@
 // floor 1: arithmetic
 pub mod augment;
 pub mod batch;
+pub mod bench_batch;
 pub mod color_map;
 pub mod crc32c;
 pub mod depth_bins;
@@ -15,7 +16,9 @@ pub mod metrics;
 pub mod networks;
 pub mod optim;
 pub mod sampler;
+pub mod torch_shim;
 // floor 2: doors
+pub mod bench_dump;
 pub mod checkpoint;
 pub mod device;
 pub mod eval_csv;
@@ -32,6 +35,8 @@ pub mod conformance;
 pub mod device_check;
 pub mod steps;
 // floor 4: runs
+pub mod bench_loader;
+pub mod bench_step;
 pub mod eval_loop;
 pub mod feed;
 pub mod median_depth;

@@ -6,7 +6,7 @@ use suw_shared::checksum;
 use suw_shared::image_size::ImageSize;
 use suw_shared::manifest::MANIFEST_FILE;
 use suw_shared::sample::Sample;
-use suw_shared::shard::{ShardError, ShardHeader, ShardSet};
+use suw_shared::shard::{Parts, ShardError, ShardHeader, ShardSet};
 
 /// Shard sets that cannot be read, or not together.
 #[derive(Debug, thiserror::Error)]
@@ -106,9 +106,17 @@ impl ShardList {
     /// # Panics
     /// If there is none.
     pub fn read(&self, index: usize) -> Result<Sample, ShardError> {
+        self.read_parts(index, Parts::ALL)
+    }
+
+    /// Some parts of the sample with this number.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn read_parts(&self, index: usize, parts: Parts) -> Result<Sample, ShardError> {
         assert!(index < self.len(), "invariant: sample {index} is one of {}", self.len());
         let set = self.starts.partition_point(|start| *start <= index) - 1;
-        self.sets[set].read(index - self.starts[set])
+        self.sets[set].read_parts(index - self.starts[set], parts)
     }
 }
 

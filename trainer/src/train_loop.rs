@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use suw_shared::atomic_file;
 use suw_shared::shard::ShardError;
+use tch::Device;
 
 use crate::checkpoint::{self, BestSoFar, Checkpoint, CheckpointError};
 use crate::eval_loop::{EvalError, Evaluated};
@@ -29,6 +30,7 @@ use crate::shard_list::ShardList;
 use crate::steps::model::{Model, to_host};
 use crate::steps::train::{NotFinite, StepOutcome, StepParams, train_step};
 use crate::tensorboard::{EventFile, EventFileError};
+use crate::torch_shim;
 use crate::train_state::{StateParts, state_of};
 use crate::validation::{ValidationError, ValidationRun, validate};
 
@@ -142,6 +144,10 @@ pub fn train(
 ) -> Result<Ended, TrainError> {
     if plan.n_threads > 0 {
         tch::set_num_threads(i32::try_from(plan.n_threads).unwrap_or(i32::MAX));
+    }
+    if plan.device == Device::Cpu {
+        // Where it cannot be had, steps are slower and nothing else.
+        let _ = torch_shim::keep_memory();
     }
     let mut progress = begin(plan, start, observe)?;
     prepare_run_dir(plan)?;

@@ -54,6 +54,34 @@ pub struct Contents {
     pub gt: bool,
 }
 
+impl Contents {
+    /// Everything.
+    pub const ALL: Self = Self {
+        depth: true,
+        intrinsics: true,
+        pose: true,
+        semantic: true,
+        objects: true,
+        pairs: true,
+        ordinal: true,
+        gt: true,
+    };
+
+    /// What both have.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            depth: self.depth && other.depth,
+            intrinsics: self.intrinsics && other.intrinsics,
+            pose: self.pose && other.pose,
+            semantic: self.semantic && other.semantic,
+            objects: self.objects && other.objects,
+            pairs: self.pairs && other.pairs,
+            ordinal: self.ordinal && other.ordinal,
+            gt: self.gt && other.gt,
+        }
+    }
+}
+
 /// Unit of depth and of translations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DepthUnit {

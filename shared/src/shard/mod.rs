@@ -20,7 +20,7 @@ pub use broken::CheckError;
 pub use checks::check_sample;
 pub use error::ShardError;
 pub use header::{Contents, DepthUnit, HeaderError, ShardHeader, shard_file_name};
-pub use reader::ShardReader;
+pub use reader::{FrameParts, Parts, ShardReader};
 pub use set::ShardSet;
 pub use writer::{EncodedSample, ShardSummary, ShardWriter};
 

@@ -11,7 +11,7 @@ use super::broken::CheckError;
 use super::checks::check_sample;
 use super::chunk::{inflate, unshuffle};
 use super::error::ShardError;
-use super::header::ShardHeader;
+use super::header::{Contents, ShardHeader};
 use super::layout::{Place, ShardLayout, StoredFilter, StoredObject, read_layout};
 use super::rows::{self, BadField, GT_BYTES};
 use crate::image_size::{ImageSize, Window};
@@ -20,6 +20,44 @@ use crate::sample_key::SampleKey;
 
 /// Turns a packed row into its `sample` column and its noun.
 type Decode<T, const BYTES: usize> = fn(&[u8; BYTES]) -> Result<(u32, T), BadField>;
+
+/// Which frames of a sample are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FrameParts {
+    /// All there are.
+    All,
+    /// Frame t alone; then there are no objects and no poses either.
+    Target,
+}
+
+/// Which parts of a sample are read; it comes as if its set had no others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Which frames.
+    pub frames: FrameParts,
+    /// Which optional objects, where the set has them.
+    pub contents: Contents,
+}
+
+impl Parts {
+    /// Everything.
+    pub const ALL: Self = Self { frames: FrameParts::All, contents: Contents::ALL };
+
+    /// The header that samples of these parts fit.
+    fn header_of(self, header: &ShardHeader) -> ShardHeader {
+        let target_only = self.frames == FrameParts::Target;
+        let contents = header.contents.and(self.contents);
+        ShardHeader {
+            frames: if target_only { 1 } else { header.frames },
+            contents: if target_only {
+                Contents { pose: false, objects: false, ..contents }
+            } else {
+                contents
+            },
+            ..header.clone()
+        }
+    }
+}
 
 /// An open shard.
 #[derive(Debug)]
@@ -79,16 +117,22 @@ impl ShardReader {
 
     /// One sample, checked against every rule of the format.
     pub fn read(&self, index: usize) -> Result<Sample, ShardError> {
+        self.read_parts(index, Parts::ALL)
+    }
+
+    /// Some parts of one sample, checked against every rule of the format that concerns them alone.
+    pub fn read_parts(&self, index: usize, parts: Parts) -> Result<Sample, ShardError> {
         if index >= self.len() {
             return Err(ShardError::Index { path: self.path.clone(), index, samples: self.len() });
         }
-        let sample = self.read_unchecked(index)?;
-        check_sample(&sample, self.header()).map_err(|source| self.bad_sample(index, source))?;
+        let partial = (parts != Parts::ALL).then(|| parts.header_of(self.header()));
+        let header = partial.as_ref().unwrap_or(self.header());
+        let sample = self.read_unchecked(index, header)?;
+        check_sample(&sample, header).map_err(|source| self.bad_sample(index, source))?;
         Ok(sample)
     }
 
-    fn read_unchecked(&self, index: usize) -> Result<Sample, ShardError> {
-        let header = self.header();
+    fn read_unchecked(&self, index: usize, header: &ShardHeader) -> Result<Sample, ShardError> {
         let contents = header.contents;
         let [height, width] = self.shorts("native_size", index)?;
         let [y, x, window_height, window_width] = self.shorts("native_window", index)?;
@@ -106,7 +150,7 @@ impl ShardReader {
             key: self.keys[index].clone(),
             native_size: ImageSize::new(width, height),
             native_window: Window { y, x, height: window_height, width: window_width },
-            image: self.chunk("image", index)?,
+            image: self.frames(index, header.frames)?,
             depth: optional(contents.depth, "depth")?.map(|bytes| floats(&bytes)),
             intrinsics: self
                 .fixed_floats(contents.intrinsics, "intrinsics", index)?
@@ -175,6 +219,26 @@ impl ShardReader {
         };
         let row_bytes = object.spec.row_elements() * object.element_bytes;
         self.pread(offset + (first * row_bytes) as u64, (end - first) * row_bytes)
+    }
+
+    /// The middle `n` frames of one sample.
+    fn frames(&self, index: usize, n: u32) -> Result<Vec<u8>, ShardError> {
+        let stored = self.header().frames;
+        let object = self.object("image");
+        if n == stored {
+            return self.chunk("image", index);
+        }
+        let bytes = object.spec.row_elements() / stored as usize;
+        let (first, length) = ((stored - n) as usize / 2 * bytes, n as usize * bytes);
+        match &object.place {
+            // As written by this program; what is left out is not even read.
+            Place::Chunks { filters, chunks }
+                if filters.is_empty() && chunks[index].bytes == object.spec.row_elements() =>
+            {
+                self.pread(chunks[index].offset + first as u64, length)
+            }
+            _ => Ok(self.chunk("image", index)?[first..first + length].to_vec()),
+        }
     }
 
     /// The unfiltered bytes of one sample of a chunked dataset.

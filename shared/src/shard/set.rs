@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use super::error::ShardError;
 use super::header::ShardHeader;
-use super::reader::ShardReader;
+use super::reader::{Parts, ShardReader};
 use crate::manifest::{MANIFEST_FILE, ShardEntry, ShardSetManifest};
 use crate::sample::Sample;
 use crate::sample_key::SampleKey;
@@ -66,6 +66,12 @@ impl ShardSet {
     pub fn read(&self, index: usize) -> Result<Sample, ShardError> {
         let (shard, row) = self.locate(index)?;
         self.reader(shard)?.read(row)
+    }
+
+    /// Some parts of the sample with this global index.
+    pub fn read_parts(&self, index: usize, parts: Parts) -> Result<Sample, ShardError> {
+        let (shard, row) = self.locate(index)?;
+        self.reader(shard)?.read_parts(row, parts)
     }
 
     /// The key of the sample with this global index.

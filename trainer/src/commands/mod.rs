@@ -1,5 +1,6 @@
 //! Floor 5: the sub-commands, one file each.
 
+pub mod bench;
 pub mod conformance;
 pub mod damage;
 pub mod doctor;

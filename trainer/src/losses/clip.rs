@@ -2,7 +2,9 @@
 
 use tch::{Kind, Tensor};
 
-use super::photometric::{Automask, ErrorMap, PhotometricConfig, join_sources, photometric_error};
+use super::photometric::{
+    Automask, ErrorMap, PhotometricConfig, join_sources, photometric_error, photometric_error_exact,
+};
 use super::ssim::Compared;
 use crate::dims::{Axis, expect_dims};
 use crate::geometry::project::{Projection, project};
@@ -84,8 +86,8 @@ impl Clip {
         let camera_known = finite_matrices(&intrinsics); // [N]
         let motion_known = finite_matrices(&ego); // [N, 2]
         Self {
-            target: Compared::new(frames.select(1, 1)),
-            sources: [frames.select(1, 0), frames.select(1, 2)],
+            target: Compared::new(frames.select(1, 1).contiguous()),
+            sources: [frames.select(1, 0).contiguous(), frames.select(1, 2).contiguous()],
             intrinsics: identity_unless(&camera_known, &intrinsics),
             ego: identity_unless(&motion_known, &ego),
             known: motion_known.logical_and(&camera_known.unsqueeze(1)),
@@ -120,7 +122,11 @@ impl Clip {
     /// The photometric error of the target's pixels, given where they lie in the two sources.
     pub fn error_map(&self, at: &[Projection; 2], config: &PhotometricConfig) -> ErrorMap {
         let known = |s: i64| self.known.select(1, s).view([-1, 1, 1]);
-        let error_of = |image: &Tensor| photometric_error(image, &self.target, config.ssim_weight);
+        let error_of = |image: &Tensor| match config.automask {
+            Automask::Off => photometric_error(image, &self.target, config.ssim_weight),
+            // What stands still must not win by a rounding.
+            Automask::On => photometric_error_exact(image, &self.target, config.ssim_weight),
+        };
         let warped: Vec<ErrorMap> = (0i64..)
             .zip(at)
             .zip(&self.sources)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::ssim::{Compared, dissimilarity};
+use crate::torch_shim;
 
 /// The photometric error.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +63,12 @@ pub struct ErrorMap {
 /// - `image`: `[N, 3, H, W]`, in [0, 1]
 /// - returns: `[N, H, W]`
 pub fn photometric_error(image: &Tensor, target: &Compared, ssim_weight: f64) -> Tensor {
+    torch_shim::photometric(image, &target.windowed(), ssim_weight)
+        .unwrap_or_else(|| photometric_error_exact(image, target, ssim_weight))
+}
+
+/// The same by libtorch's operations, on any device; equal pictures give exactly 0, which one pass rounds.
+pub fn photometric_error_exact(image: &Tensor, target: &Compared, ssim_weight: f64) -> Tensor {
     let difference = (image - &target.image).abs() * (1.0 - ssim_weight);
     let structure = dissimilarity(image, target) * ssim_weight;
     (difference + structure).mean_dim([1i64].as_slice(), false, None)
@@ -123,6 +130,33 @@ mod tests {
     #[test]
     fn the_mean_of_the_valid_sources() {
         check_joined(Reprojection::Mean, [0.2, 0.45, 0.2, 0.0]);
+    }
+
+    #[test]
+    fn one_pass_gives_what_the_operations_give_and_the_same_gradient() {
+        // Also where all windows are reflected, and where an odd number of rows is cut into parts.
+        for size in [[2, 3, 9, 11], [1, 3, 2, 2], [1, 1, 3, 40], [3, 3, 17, 5]] {
+            let n: i64 = size.iter().product();
+            let wave = |f: f64| {
+                let at = Tensor::arange(n, (tch::Kind::Double, tch::Device::Cpu)) * f;
+                (at.sin() * 0.45 + 0.5).view(size)
+            };
+            let (a, b) = (wave(0.7).set_requires_grad(true), wave(0.7).set_requires_grad(true));
+            let target = Compared::new(wave(2.3) * 0.5 + wave(0.7) * 0.5);
+            for weight in [0.15, 0.85] {
+                let (one, other) = (
+                    photometric_error(&a, &target, weight),
+                    photometric_error_exact(&b, &target, weight),
+                );
+                assert!(one.allclose(&other, 1e-12, 1e-14, false), "{size:?}");
+                let weights = wave(1.1).select(1, 0);
+                let gradient = |y: &Tensor, x: &Tensor| {
+                    Tensor::run_backward(&[(y * &weights).sum(None)], &[x], false, false).remove(0)
+                };
+                let (one, other) = (gradient(&one, &a), gradient(&other, &b));
+                assert!(one.allclose(&other, 1e-11, 1e-13, false), "{size:?}");
+            }
+        }
     }
 
     #[test]

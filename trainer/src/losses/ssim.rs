@@ -4,6 +4,8 @@
 
 use tch::Tensor;
 
+use crate::torch_shim::Windowed;
+
 const C1: f64 = 0.01 * 0.01;
 const C2: f64 = 0.03 * 0.03;
 
@@ -21,6 +23,11 @@ impl Compared {
         let mean = box_mean(&image);
         let variance = box_mean(&image.square()) - mean.square();
         Self { image, mean, variance }
+    }
+
+    /// Picture and statistics together.
+    pub fn windowed(&self) -> Windowed<'_> {
+        Windowed { image: &self.image, mean: &self.mean, variance: &self.variance }
     }
 
     /// Some of the pictures, also repeated.

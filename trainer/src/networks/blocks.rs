@@ -6,6 +6,8 @@
 use tch::Tensor;
 use tch::nn::{Init, Path};
 
+use crate::torch_shim::{self, ConvArguments, NormArguments, Then};
+
 const MOMENTUM: f64 = 0.1;
 const EPSILON: f64 = 1e-5;
 
@@ -100,16 +102,8 @@ impl Conv {
     /// `[N, c_in, H, W]` to `[N, c_out, H / stride, W / stride]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let ConvSpec { kernel, stride, dilation, groups, .. } = self.spec;
-        let padding = dilation * (kernel / 2);
-        let twice = |n: i64| [n, n];
-        x.conv2d(
-            &self.weight,
-            self.bias.as_ref(),
-            twice(stride),
-            twice(padding),
-            twice(dilation),
-            groups,
-        )
+        let with = ConvArguments { stride, padding: dilation * (kernel / 2), dilation, groups };
+        torch_shim::conv2d(x, &self.weight, self.bias.as_ref(), with)
     }
 }
 
@@ -145,7 +139,36 @@ impl BatchNorm {
 
     /// Normalizes each channel of `[N, C, H, W]`.
     pub fn forward(&self, x: &Tensor, stats: &RunningStats, mode: Mode) -> Tensor {
-        normalize(x, Some((&self.weight, &self.bias)), stats, mode)
+        self.forward_then(x, stats, mode, Activation::Linear)
+    }
+
+    /// The same, then an activation, in one pass over memory while training.
+    fn forward_then(
+        &self,
+        x: &Tensor,
+        stats: &RunningStats,
+        mode: Mode,
+        activation: Activation,
+    ) -> Tensor {
+        if mode == Mode::Train {
+            let then = match activation {
+                Activation::Relu => Then::Relu,
+                Activation::Linear => Then::Nothing,
+            };
+            let with = NormArguments {
+                running_mean: &stats.mean,
+                running_var: &stats.var,
+                momentum: MOMENTUM,
+                epsilon: EPSILON,
+                then,
+            };
+            return torch_shim::normalize(x, &self.weight, &self.bias, &with);
+        }
+        let mut y = normalize(x, Some((&self.weight, &self.bias)), stats, mode);
+        match activation {
+            Activation::Relu => y.relu_(),
+            Activation::Linear => y,
+        }
     }
 }
 
@@ -219,11 +242,7 @@ impl ConvBn {
     /// With other running statistics, if any are given.
     pub fn forward_with(&self, x: &Tensor, stats: Option<&RunningStats>, mode: Mode) -> Tensor {
         let stats = stats.unwrap_or(&self.stats);
-        let mut y = self.bn.forward(&self.conv.forward(x), stats, mode);
-        match self.activation {
-            Activation::Relu => y.relu_(),
-            Activation::Linear => y,
-        }
+        self.bn.forward_then(&self.conv.forward(x), stats, mode, self.activation)
     }
 }
 

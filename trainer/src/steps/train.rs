@@ -112,6 +112,19 @@ pub struct NotFinite {
     pub terms: BTreeMap<String, LoggedTerm>,
 }
 
+/// A part of a step, for those who measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StepPhase {
+    /// Networks.
+    Forward,
+    /// Loss terms and their numbers.
+    Losses,
+    /// Gradients.
+    Backward,
+    /// Norm of the gradient, and the update.
+    Optimizer,
+}
+
 /// Motions of one batch as the networks predict them.
 struct PredictedMotion {
     ego: Option<Tensor>,            // [N, 2, 6]
@@ -126,6 +139,17 @@ pub fn train_step(
     batch: &Batch,
     params: &StepParams,
 ) -> Result<StepOutcome, NotFinite> {
+    train_step_watched(model, optimizer, batch, params, &mut |_| {})
+}
+
+/// [`train_step`]; `after` is called at the end of each part.
+pub fn train_step_watched(
+    model: &Model,
+    optimizer: &mut Adam,
+    batch: &Batch,
+    params: &StepParams,
+    after: &mut dyn FnMut(StepPhase),
+) -> Result<StepOutcome, NotFinite> {
     let inputs = normalize_images(&batch.jittered); // [N, F, 3, H, W]
     let output = model.depth.forward(&inputs.select(1, batch.target), Mode::Train);
     let learns_motion = params.losses.unsupervised().is_some();
@@ -135,6 +159,7 @@ pub fn train_step(
         }
         _ => PredictedMotion { ego: None, target_objects: None, objects: None },
     };
+    after(StepPhase::Forward);
     let judged = judge(&output, batch, &motion, &params.losses);
     let not_finite = |term: &str| NotFinite {
         term: term.to_owned(),
@@ -144,19 +169,23 @@ pub fn train_step(
     if let Some(term) = judged.not_finite {
         return Err(not_finite(term));
     }
+    after(StepPhase::Losses);
     optimizer.zero_grad();
     judged.total.backward();
+    after(StepPhase::Backward);
     let gradient_norm = optimizer.clip_grad_norm(params.clip_norm);
     if !gradient_norm.is_finite() {
         return Err(not_finite("gradient"));
     }
     optimizer.step();
-    Ok(StepOutcome {
+    let outcome = StepOutcome {
         total: judged.total.double_value(&[]),
         terms: judged.terms,
         gradient_norm,
         translation_m: motion.ego.as_ref().map(mean_translation),
-    })
+    };
+    after(StepPhase::Optimizer);
+    Ok(outcome)
 }
 
 /// The losses of one batch.

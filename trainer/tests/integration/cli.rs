@@ -7,8 +7,18 @@ use crate::kit::{Toy, expect_code, stderr, stdout};
 #[test]
 fn every_command_has_help_with_an_example() {
     let toy = Toy::new();
-    for command in ["train", "eval", "predict", "export", "conformance", "doctor"] {
-        let output = toy.run(&[command, "--help"]);
+    for command in [
+        "train",
+        "eval",
+        "predict",
+        "export",
+        "bench step",
+        "bench loader",
+        "conformance",
+        "doctor",
+    ] {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        let output = toy.run(&words);
         expect_code(&output, 0);
         let text = stdout(&output);
         assert!(text.contains("Example"), "{command}: {text}");

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // helpers of tests fail like the tests themselves
 
+mod bench;
 mod cli;
 mod events;
 mod export;
