@@ -288,13 +288,14 @@ def weak(depth, pairs):
 
 def prepared(stored, kind):
     """What a loader's batch becomes on the device: colors as floats, and changed for the networks."""
-    frames = stored["image"].to(kind) / 255
+    # In float32 whatever follows, as the trainer does: random weights amplify a rounding of the input some 1e5 times.
+    frames = stored["image"].float() / 255
     n = frames.shape[0]
-    color = stored["color"]
+    color = stored["color"].float()
     flat = frames.transpose(1, 2).reshape(n, 3, -1)
-    changed = torch.baddbmm(color[:, :, 3:], color[:, :, :3], flat).clamp_(0, 1)
+    changed = (color[:, :, :3] @ flat + color[:, :, 3:]).clamp_(0, 1)
     jittered = changed.view(n, 3, frames.shape[1], *frames.shape[3:]).transpose(1, 2)
-    return stored | {"frames": frames, "jittered": jittered}
+    return stored | {"frames": frames.to(kind), "jittered": jittered.to(kind)}
 
 
 def step(networks, optimizer, stored, learn, kind):
