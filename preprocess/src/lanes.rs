@@ -5,18 +5,20 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+type Ended<R, E> = Result<Vec<Option<R>>, E>;
+
 /// Works on the jobs in their order, at most `lanes` at a time, each on a thread of its own. `None` says that the work
 /// was told to stop; after that, as after an error, no job is begun.
 ///
 /// # Errors
-/// That of the first job that failed.
+/// That which came first.
 pub fn in_lanes<J: Sync, R: Send, E: Send>(
     jobs: &[J],
     lanes: usize,
     work: impl Fn(&J) -> Result<Option<R>, E> + Sync,
 ) -> Result<Vec<Option<R>>, E> {
     let (next, halt) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let ended: Mutex<Vec<_>> = Mutex::new(jobs.iter().map(|_| Ok(None)).collect());
+    let ended: Mutex<Ended<R, E>> = Mutex::new(Ok(jobs.iter().map(|_| None).collect()));
     let lane = || {
         while !halt.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -25,7 +27,13 @@ pub fn in_lanes<J: Sync, R: Send, E: Send>(
             if !matches!(end, Ok(Some(_))) {
                 halt.store(true, Ordering::Relaxed);
             }
-            ended.lock().unwrap_or_else(PoisonError::into_inner)[number] = end;
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            match (&mut *ended, end) {
+                (Ok(results), Ok(result)) => results[number] = result,
+                (Ok(_), Err(error)) => *ended = Err(error),
+                // What fails after that may fail because of it.
+                (Err(_), _) => {}
+            }
         }
     };
     thread::scope(|scope| {
@@ -33,7 +41,7 @@ pub fn in_lanes<J: Sync, R: Send, E: Send>(
             scope.spawn(lane);
         }
     });
-    ended.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect()
+    ended.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

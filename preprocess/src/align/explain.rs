@@ -1,4 +1,4 @@
-//! Why a detection of the target frame is no aligned object: the overlaps that it found, in words of the rule.
+//! Floor 1: why a detection of the target frame is no aligned object: the overlaps that it found, in words of the rule.
 
 use suw_shared::class::InstanceClass;
 

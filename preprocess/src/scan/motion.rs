@@ -1,5 +1,5 @@
-//! Clips in which the car stands still, by KITTI's GPS records. Unsupervised learning gains nothing from them: every depth
-//! explains frames that do not differ.
+//! Floor 4: clips in which the car stands still, by KITTI's GPS records. Unsupervised learning gains nothing from them:
+//! every depth explains frames that do not differ.
 
 use std::path::Path;
 

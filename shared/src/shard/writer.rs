@@ -4,6 +4,7 @@
 //! the finished bytes, under HDF5's one lock. Bytes of the file depend on nothing but header and samples.
 
 use std::fs::{self, File};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use hdf5::file::LibraryVersion;
@@ -123,7 +124,7 @@ pub struct ShardWriter {
     header: ShardHeader,
     capacity: usize,
     /// Made with the first sample.
-    open: Option<OpenFile>,
+    open: Option<ManuallyDrop<OpenFile>>,
     keys: Vec<SampleKey>,
     counts: Counts,
     fixed: FixedRows,
@@ -132,10 +133,13 @@ pub struct ShardWriter {
     gt: Table,
 }
 
+/// Closed by `finish` alone, once everything is on the disk. A file that cannot be finished stays open until the process
+/// ends: a close that fails, as on a full disk, leaves HDF5 with a dead handle that it follows at the next close of any file.
 #[derive(Debug)]
 struct OpenFile {
     file: hdf5::File,
     chunked: Vec<Dataset>,
+    tables: Vec<Dataset>,
 }
 
 #[derive(Debug)]
@@ -255,17 +259,22 @@ impl ShardWriter {
         finished.map(Some)
     }
 
-    fn finish_file(&self, open: OpenFile, unfinished: &Path) -> Result<ShardSummary, ShardError> {
-        let OpenFile { file, chunked } = open;
-        drop(chunked);
-        write_attributes(&file, &self.header, self.keys.len())
+    fn finish_file(
+        &self,
+        mut open: ManuallyDrop<OpenFile>,
+        unfinished: &Path,
+    ) -> Result<ShardSummary, ShardError> {
+        write_attributes(&open.file, &self.header, self.keys.len())
             .map_err(ShardError::hdf5("write attributes of", &self.path))?;
         for spec in schema::objects(&self.header) {
             if spec.storage == Storage::Contiguous {
-                self.write_table(&file, &spec)
+                self.write_table(&mut open, &spec)
                     .map_err(ShardError::hdf5(format!("write {:?} to", spec.name), &self.path))?;
             }
         }
+        open.file.flush().map_err(ShardError::hdf5("write", &self.path))?;
+        let OpenFile { file, chunked, tables } = ManuallyDrop::into_inner(open);
+        drop((chunked, tables));
         file.close().map_err(ShardError::hdf5("close", &self.path))?;
         let written = File::open(unfinished)
             .and_then(|file| file.sync_all().and_then(|()| file.metadata()))
@@ -284,7 +293,7 @@ impl ShardWriter {
         })
     }
 
-    fn write_table(&self, file: &hdf5::File, spec: &ObjectSpec) -> hdf5::Result<()> {
+    fn write_table(&self, open: &mut OpenFile, spec: &ObjectSpec) -> hdf5::Result<()> {
         let starts: Vec<u8>;
         let keys: Vec<u8>;
         let key_bytes = self.keys.iter().map(|key| key.as_str().len()).max().unwrap_or(1);
@@ -317,7 +326,8 @@ impl ShardWriter {
             Rows::Table => bytes.len() / element.size(),
         };
         let shape: Vec<usize> = std::iter::once(n_rows).chain(spec.tail.iter().copied()).collect();
-        let dataset = file
+        let dataset = open
+            .file
             .new_dataset_builder()
             .empty_as(element)
             .packed(true)
@@ -325,22 +335,22 @@ impl ShardWriter {
             .no_chunk()
             .obj_track_times(false)
             .create(spec.name)?;
-        native::write_all(&dataset, bytes)
+        open.tables.push(dataset);
+        native::write_all(&open.tables[open.tables.len() - 1], bytes)
     }
 }
 
 impl Drop for ShardWriter {
     fn drop(&mut self) {
-        if let Some(open) = self.open.take() {
-            drop(open);
+        if self.open.take().is_some() {
             // Nothing is published; a left-over would be cleaned up by the next run.
             let _ = fs::remove_file(atomic_file::unfinished_path(&self.path));
         }
     }
 }
 
-fn create_file(path: &Path, header: &ShardHeader) -> Result<OpenFile, ShardError> {
-    let make = || -> hdf5::Result<OpenFile> {
+fn create_file(path: &Path, header: &ShardHeader) -> Result<ManuallyDrop<OpenFile>, ShardError> {
+    let make = || -> hdf5::Result<ManuallyDrop<OpenFile>> {
         let file = hdf5::File::with_options()
             // Version 1.8 of the format: superblock 2, readable everywhere, no time stamps needed. No file locks: a
             // shard under its final name never changes, network file systems often refuse them, and a child process
@@ -350,15 +360,20 @@ fn create_file(path: &Path, header: &ShardHeader) -> Result<OpenFile, ShardError
             })
             .with_fcpl(|fcpl| fcpl.obj_track_times(false))
             .create(atomic_file::unfinished_path(path))?;
-        let mut chunked = Vec::new();
+        let mut open =
+            ManuallyDrop::new(OpenFile { file, chunked: Vec::new(), tables: Vec::new() });
         for spec in schema::objects(header) {
             if spec.storage != Storage::Contiguous {
-                chunked.push(create_chunked(&file, &spec)?);
+                let dataset = create_chunked(&open.file, &spec)?;
+                open.chunked.push(dataset);
             }
         }
-        Ok(OpenFile { file, chunked })
+        Ok(open)
     };
-    make().map_err(ShardError::hdf5("create", path))
+    make().map_err(|error| {
+        let _ = fs::remove_file(atomic_file::unfinished_path(path));
+        ShardError::hdf5("create", path)(error)
+    })
 }
 
 fn create_chunked(file: &hdf5::File, spec: &ObjectSpec) -> hdf5::Result<Dataset> {
