@@ -28,16 +28,7 @@ pub fn header() -> ShardHeader {
         depth_source: DepthSource::Lidar,
         gt_source: DepthSource::LidarAccumulated,
         provenance: "{\"pairs\":{\"per_rule\":32}}".to_owned(),
-        contents: Contents {
-            depth: true,
-            intrinsics: true,
-            pose: true,
-            semantic: true,
-            objects: true,
-            pairs: true,
-            ordinal: true,
-            gt: true,
-        },
+        contents: Contents::ALL,
     }
 }
 
