@@ -12,7 +12,8 @@ use suw_shared::depth_source::DepthSource;
 use suw_shared::sample::Sample;
 use suw_shared::sample_key::SampleKey;
 use suw_shared::shard::{
-    Contents, EncodedSample, ShardError, ShardHeader, ShardReader, ShardSummary, ShardWriter,
+    Contents, EncodedSample, FrameParts, Parts, ShardError, ShardHeader, ShardReader, ShardSummary,
+    ShardWriter,
 };
 use suw_tests::{python, samples};
 
@@ -382,10 +383,48 @@ impl Lcg {
     }
 }
 
+/// The contents that `bits` has bits for, in the order of `random_sample`.
+fn contents_of(bits: u8) -> Contents {
+    let has = |bit: u8| bits & (1 << bit) != 0;
+    Contents {
+        depth: has(0),
+        intrinsics: has(1),
+        pose: has(2),
+        semantic: has(3),
+        objects: has(4),
+        pairs: has(5),
+        ordinal: has(6),
+        gt: has(7),
+    }
+}
+
+/// What is left of a sample of three frames when only these parts are asked for.
+fn only(sample: &Sample, frames: FrameParts, wanted: u8) -> Sample {
+    let clip = frames == FrameParts::All;
+    let has = |bit: u8| wanted & (1 << bit) != 0;
+    let sample = sample.clone();
+    let frame = sample.image.len() / 3;
+    Sample {
+        image: if clip { sample.image } else { sample.image[frame..2 * frame].to_vec() },
+        depth: sample.depth.filter(|_| has(0)),
+        intrinsics: sample.intrinsics.filter(|_| has(1)),
+        // Poses and objects are of a clip.
+        pose: sample.pose.filter(|_| has(2) && clip),
+        semantic: sample.semantic.filter(|_| has(3)),
+        objects: sample.objects.filter(|_| has(4) && clip),
+        pairs: sample.pairs.filter(|_| has(5)),
+        ordinal: sample.ordinal.filter(|_| has(6)),
+        gt: sample.gt.filter(|_| has(7)),
+        ..sample
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn any_contents_come_back(parts in any::<u8>(), seed in any::<u64>(), n in 1_u32..4) {
+    fn any_contents_come_back_whole_and_in_part(
+        parts in any::<u8>(), wanted in any::<u8>(), seed in any::<u64>(), n in 1_u32..4
+    ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(NAME);
         let has = |bit: u8| parts & (1 << bit) != 0;
@@ -393,16 +432,7 @@ proptest! {
         let header = ShardHeader {
             depth_source: source(0, DepthSource::Mvs),
             gt_source: source(7, DepthSource::Exact),
-            contents: Contents {
-                depth: has(0),
-                intrinsics: has(1),
-                pose: has(2),
-                semantic: has(3),
-                objects: has(4),
-                pairs: has(5),
-                ordinal: has(6),
-                gt: has(7),
-            },
+            contents: contents_of(parts),
             ..samples::header()
         };
         let mut rng = Lcg(seed);
@@ -412,6 +442,11 @@ proptest! {
         prop_assert_eq!(reader.header(), &header);
         for (index, sample) in all.iter().enumerate() {
             prop_assert_eq!(text(&reader.read(index).unwrap()), text(sample));
+            for frames in [FrameParts::All, FrameParts::Target] {
+                let asked = Parts { frames, contents: contents_of(wanted) };
+                let got = reader.read_parts(index, asked).unwrap();
+                prop_assert_eq!(text(&got), text(&only(sample, frames, wanted)));
+            }
         }
     }
 }

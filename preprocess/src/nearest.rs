@@ -85,9 +85,13 @@ impl NearestGrid {
             let (left, right) = ((left - window.x) as usize, (right - window.x) as usize);
             let top = self.first_row[segment.top as usize] - window.y;
             let bottom = self.first_row[segment.bottom as usize] - window.y;
-            for y in top as usize..bottom as usize {
-                let row = y * window.width as usize;
-                map[row + left..row + right].fill(value);
+            let rows = map.chunks_exact_mut(window.width as usize);
+            let rows = rows.skip(top as usize).take((bottom - top) as usize);
+            // Mostly one column wide, for which a fill is a call too many.
+            if right == left + 1 {
+                rows.for_each(|row| row[left] = value);
+            } else {
+                rows.for_each(|row| row[left..right].fill(value));
             }
         }
     }

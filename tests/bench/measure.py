@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-POLL_SECONDS = 0.1  # reading the memory of a tree costs milliseconds
+POLL_SECONDS = 0.1
+POLL_SHARE = 0.02  # of one core at most: reading the memory of a large tree costs tens of milliseconds
 
 
 @dataclass
@@ -54,8 +55,11 @@ def run(command, cwd=None, env=None, allowed=(0,)):
     peak, over = [0], threading.Event()
 
     def watch():
-        while not over.wait(POLL_SECONDS):
+        pause = POLL_SECONDS
+        while not over.wait(pause):
+            asked = time.thread_time()
             peak[0] = max(peak[0], sum(proportional_kib(pid) for pid in tree(child.pid)))
+            pause = max(POLL_SECONDS, (time.thread_time() - asked) / POLL_SHARE)
 
     watcher = threading.Thread(target=watch)
     watcher.start()

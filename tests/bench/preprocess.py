@@ -130,9 +130,10 @@ def floor(args):
                                        "--calls", frames, "--sessions", sessions, "--threads", threads]
     sides = {"ONNX Runtime alone, 2 sessions of 1 thread": alone(2, 1), "ONNX Runtime alone, 1 session of 2 threads": alone(1, 2),
              "suw-preprocess masks, 2 sessions of 1 thread": program(2, 1), "suw-preprocess masks, 1 session of 2 threads": program(2, 2),
-             "Python pipeline, 2 processes": [sys.executable, HERE / "pipeline.py", "--root", args.work / "30/kitti", "--out", args.work / "python",
-                                              "--mask-rcnn", models[0].with_suffix(".onnx"), "--pspnet", models[1].with_suffix(".onnx"),
-                                              "--first", str(frames)]}
+             # Six frames are one shard, the work of one process.
+             "Python pipeline, 1 process of 2 threads": [sys.executable, HERE / "pipeline.py", "--root", args.work / "30/kitti", "--out", args.work / "python",
+                                                         "--mask-rcnn", models[0].with_suffix(".onnx"), "--pspnet", models[1].with_suffix(".onnx"),
+                                                         "--first", str(frames), "--workers", "1", "--intra-threads", "2"]}
     found = measure.alternate(sides, max(1, args.times // 2), lambda _: clear(args.work / "masks-full", args.work / "python"))
     table(f"full-size networks, {frames} frames", "whole program, wall, s", "calls alone, s", "peak memory, MB")
     for side, figures in found.items():

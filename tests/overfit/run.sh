@@ -37,11 +37,12 @@ missed=0
 
 # learn KIND SIZE METRIC: shards of that size, the training, and its figures; METRIC is what is judged.
 learn() {
-  local kind=$1 size=$2 metric=$3 value
+  local kind=$1 size=$2 metric=$3 value source=lidar
+  [ "$kind" = S ] && source=exact # what is learned is what is judged
   case $only in *"$kind"*) ;; *) return 0 ;; esac
   "$prepare" run data-manifests/runs/demo.toml -q --set "input.manifest=$out/four.json" --set "input.root=$out/world" \
     --set "output.dir=$out/shards-$kind" --set "size=$size" --set masks.source=import --set "masks.root=$out/world/masks" \
-    --set depth.gt=exact
+    --set "depth.source=$source" --set depth.gt=exact
   "$trainer" train "tests/overfit/$kind.toml" --resume auto --set "data.train=[\"$out/shards-$kind\"]" \
     --set "data.validation=[\"$out/shards-$kind\"]" --set "run.dir=$out/run-$kind" ${sets[@]+"${sets[@]}"}
   local scale=()

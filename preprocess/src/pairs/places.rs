@@ -29,29 +29,80 @@ pub struct Ends {
 /// Centers of ends, by the largest half width that fits there, each list in raster order.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    by_half: [Vec<Point>; HALVES],
+    by_half: [Points; HALVES],
+}
+
+/// Points in raster order, as runs of neighbors in a row: areas are wide, so they are few.
+#[derive(Clone, Debug, Default)]
+struct Points {
+    runs: Vec<Run>,
+    count: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// The first point.
+    first: Point,
+    /// Points in the runs before this one.
+    before: u32,
+}
+
+impl Points {
+    fn push_run(&mut self, first: Point, length: u32) {
+        let goes_on = self.runs.last().is_some_and(|last| {
+            let end = u32::from(last.first.x) + (self.count - last.before);
+            last.first.y == first.y && end == u32::from(first.x)
+        });
+        if !goes_on {
+            self.runs.push(Run { first, before: self.count });
+        }
+        self.count += length;
+    }
+
+    /// Positions of the points in `rows`.
+    fn within(&self, rows: &Range<u32>) -> Range<u32> {
+        let before = |row: u32| {
+            let run = self.runs.partition_point(|run| u32::from(run.first.y) < row);
+            self.runs.get(run).map_or(self.count, |run| run.before)
+        };
+        let start = before(rows.start);
+        start..before(rows.end).max(start)
+    }
+
+    /// The point at a position below `count`.
+    fn at(&self, position: u32) -> Point {
+        let run = self.runs[self.runs.partition_point(|run| run.before <= position) - 1];
+        Point { x: run.first.x + (position - run.before) as u16, ..run.first }
+    }
 }
 
 impl Places {
     /// Adds a center where ends up to half width `fits - 1` fit. Points come in raster order; 0 adds nothing.
     pub fn push(&mut self, point: Point, fits: u8) {
-        if fits > 0 {
-            self.by_half[usize::from(fits - 1).min(HALVES - 1)].push(point);
-        }
+        self.push_run(point, 1, fits);
     }
 
     /// `push` for pixels of row `y` from column `x` on.
     pub fn push_row(&mut self, y: usize, x: usize, fits: &[u8]) {
-        for (x, &fits) in (x..).zip(fits) {
-            self.push(Point { y: y as u16, x: x as u16 }, fits);
+        let mut x = x;
+        for run in fits.chunk_by(|left, right| left == right) {
+            self.push_run(Point { y: y as u16, x: x as u16 }, run.len() as u32, run[0]);
+            x += run.len();
+        }
+    }
+
+    fn push_run(&mut self, first: Point, length: u32, fits: u8) {
+        if fits > 0 {
+            self.by_half[usize::from(fits - 1).min(HALVES - 1)].push_run(first, length);
         }
     }
 
     /// First and last row with a center for ends of half width `half`.
     pub fn rows(&self, half: usize) -> Option<(u32, u32)> {
         let lists = || self.by_half[half..].iter();
-        let first = lists().filter_map(|points| points.first()).map(|point| point.y).min()?;
-        let last = lists().filter_map(|points| points.last()).map(|point| point.y).max()?;
+        let first =
+            lists().filter_map(|points| points.runs.first()).map(|run| run.first.y).min()?;
+        let last = lists().filter_map(|points| points.runs.last()).map(|run| run.first.y).max()?;
         Some((u32::from(first), u32::from(last)))
     }
 }
@@ -71,15 +122,16 @@ pub fn draw_with_list(
     let lists = || {
         let all = places.iter().enumerate();
         all.flat_map(|(list, places)| places.by_half[half..].iter().map(move |p| (list, p)))
-            .map(|(list, points)| (list, within(points, rows)))
+            .map(|(list, points)| (list, points, points.within(rows)))
     };
-    let count: usize = lists().map(|(_, points)| points.len()).sum();
-    let mut position = choose(count, rng)?;
-    for (list, points) in lists() {
-        match points.get(position) {
-            Some(&point) => return Some((list, point)),
-            None => position -= points.len(),
+    let count: usize = lists().map(|(_, _, within)| within.len()).sum();
+    let mut position = choose(count, rng)? as u32;
+    for (list, points, within) in lists() {
+        let n = within.end - within.start;
+        if position < n {
+            return Some((list, points.at(within.start + position)));
         }
+        position -= n;
     }
     None
 }
@@ -91,19 +143,49 @@ pub fn choose(count: usize, rng: &mut Pcg64) -> Option<usize> {
     (count > 0).then(|| rng.random_range(0..count) as usize)
 }
 
-fn within<'a>(points: &'a [Point], rows: &Range<u32>) -> &'a [Point] {
-    let start = points.partition_point(|point| u32::from(point.y) < rows.start);
-    let end = points.partition_point(|point| u32::from(point.y) < rows.end);
-    &points[start..end.max(start)]
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use proptest::prelude::*;
     use suw_shared::seed::Seed;
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn positions_are_those_of_a_plain_list(
+            fits in prop::collection::vec(0..7_u8, 60), rows in (0..7_u32, 0..7_u32), half in 0..HALVES
+        ) {
+            let mut places = Places::default();
+            let mut plain: Vec<(usize, Point)> = Vec::new();
+            for (y, fits) in fits.chunks(10).enumerate() {
+                // By points and by rows.
+                if y % 2 == 0 {
+                    places.push_row(y, 3, fits);
+                }
+                for (x, &fits) in (3..).zip(fits) {
+                    let point = Point { y: y as u16, x };
+                    if y % 2 == 1 {
+                        places.push(point, fits);
+                    }
+                    if fits > 0 {
+                        plain.push((usize::from(fits - 1).min(HALVES - 1), point));
+                    }
+                }
+            }
+            let points = &places.by_half[half];
+            let plain: Vec<Point> =
+                plain.into_iter().filter(|(fits, _)| *fits == half).map(|(_, point)| point).collect();
+            let all: Vec<Point> = (0..points.count).map(|at| points.at(at)).collect();
+            prop_assert_eq!(&all, &plain);
+            let rows = rows.0..rows.1;
+            let within: Vec<Point> = points.within(&rows).map(|at| points.at(at)).collect();
+            let expected: Vec<Point> =
+                plain.into_iter().filter(|point| rows.contains(&u32::from(point.y))).collect();
+            prop_assert_eq!(within, expected);
+        }
+    }
 
     #[test]
     fn draws_are_even_and_stay_within_rows_and_sizes() {

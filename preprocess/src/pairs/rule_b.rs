@@ -64,10 +64,12 @@ fn ground_below(scene: &Scene, contact: &Contact) -> Vec<u16> {
     let mut below = vec![height as u16; width];
     for y in (0..height).rev() {
         let labels = &scene.input.semantic[y * width..(y + 1) * width];
-        for (below, &label) in below.iter_mut().zip(labels) {
-            if is_ground[usize::from(label)] {
-                *below = y as u16;
+        let mut x = 0;
+        for run in labels.chunk_by(|left, right| left == right) {
+            if is_ground[usize::from(run[0])] {
+                below[x..x + run.len()].fill(y as u16);
             }
+            x += run.len();
         }
         ground[y * width..(y + 1) * width].copy_from_slice(&below);
     }

@@ -4,7 +4,7 @@
 use rand_pcg::Pcg64;
 
 use crate::components::{LabelTable, NO_CLASS, components};
-use crate::pairs::places::{Ends, Places, Point, choose, draw, draw_with_list};
+use crate::pairs::places::{Ends, Places, choose, draw, draw_with_list};
 use crate::pairs::rules::SameClassRule;
 use crate::pairs::scene::Scene;
 
@@ -41,10 +41,7 @@ impl<'a> SameClassPairs<'a> {
             .collect();
         for run in &found.runs {
             let Some(position) = position[run.region as usize] else { continue };
-            for x in run.left..run.right {
-                let point = Point { y: run.y as u16, x: x as u16 };
-                regions[position].1.push(point, scene.fits[scene.index(point)]);
-            }
+            regions[position].1.push_row(run.y as usize, run.left as usize, scene.fits_of(run));
         }
         Self { rule, height, regions }
     }

@@ -2,6 +2,7 @@
 
 use suw_shared::image_size::ImageSize;
 
+use crate::components::Run;
 use crate::nearest::NetworkInstance;
 use crate::pairs::places::{HALVES, Places, Point};
 use crate::pairs::purity::reach;
@@ -109,6 +110,12 @@ impl<'a> Scene<'a> {
         self.input.semantic[self.index(point)]
     }
 
+    /// `fits` of a run of pixels.
+    pub fn fits_of(&self, run: &Run) -> &[u8] {
+        let row = run.y as usize * self.input.size.width as usize;
+        &self.fits[row + run.left as usize..row + run.right as usize]
+    }
+
     /// Position of a point in the maps.
     pub fn index(&self, point: Point) -> usize {
         usize::from(point.y) * self.input.size.width as usize + usize::from(point.x)
@@ -119,11 +126,14 @@ impl<'a> Scene<'a> {
 fn fits(size: ImageSize, semantic: &[u8], margin: u8) -> Vec<u8> {
     let (width, height) = (size.width as usize, size.height as usize);
     let mut fits = reach(size, semantic, margin + HALVES as u8 - 1);
+    let border = HALVES - 1;
     for (y, row) in fits.chunks_exact_mut(width.max(1)).enumerate() {
-        let to_rows = y.min(height - 1 - y);
-        for (x, fits) in row.iter_mut().enumerate() {
-            let to_border = to_rows.min(x).min(width - 1 - x).min(HALVES - 1) as u8;
-            *fits = (*fits + 1).saturating_sub(margin).min(to_border + 1);
+        let to_rows = y.min(height - 1 - y).min(border) as u8;
+        for fits in row.iter_mut() {
+            *fits = (*fits + 1).saturating_sub(margin).min(to_rows + 1);
+        }
+        for x in (0..border.min(width)).chain(width.saturating_sub(border)..width) {
+            row[x] = row[x].min(x.min(width - 1 - x) as u8 + 1);
         }
     }
     fits

@@ -14,6 +14,7 @@ mod reader;
 mod rows;
 mod schema;
 pub mod set;
+mod write_back;
 mod writer;
 
 pub use broken::CheckError;

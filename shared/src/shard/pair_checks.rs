@@ -2,6 +2,8 @@
 //!
 //! Class sets are the paper's (2.1.2). What a rules file adds on top (clearances, gaps) is not checked here.
 
+use std::ops::Range;
+
 use super::broken::Broken;
 use super::limits::Limits;
 use crate::class::{SemanticClass, UNLABELLED};
@@ -208,49 +210,68 @@ fn lies_below_object(pair: &Pair, plane: Plane<'_>) -> bool {
     (0..usize::from(pair.near_y)).any(|y| same(plane.at(y, usize::from(pair.near_x))))
 }
 
-/// Connected regions (8 neighbors) of road, sidewalk and terrain.
+/// Connected regions (8 neighbors) of road, sidewalk and terrain, as runs of equal neighbors in a row.
 struct Regions {
-    width: usize,
-    /// Root of each pixel's tree; pixels of other classes are their own.
+    runs: Vec<GroundRun>,
+    /// Position of the first run of each row; one more for the end.
+    rows: Vec<usize>,
+    /// Root of each run's tree.
     roots: Vec<u32>,
+}
+
+struct GroundRun {
+    class: u8,
+    left: usize,
+    /// Column after the last.
+    right: usize,
 }
 
 impl Regions {
     fn of_ground(plane: Plane<'_>) -> Self {
-        let (width, height) = (plane.size.width as usize, plane.size.height as usize);
-        let mut roots: Vec<u32> = (0..plane.map.len() as u32).collect();
-        for y in 0..height {
-            for x in 0..width {
-                let class = plane.at(y, x);
-                if ![ROAD, SIDEWALK, TERRAIN].contains(&class) {
-                    continue;
+        let mut regions = Self { runs: Vec::new(), rows: vec![0], roots: Vec::new() };
+        let mut above = 0..0;
+        for row in plane.map.chunks_exact((plane.size.width as usize).max(1)) {
+            let first = regions.runs.len();
+            let mut left = 0;
+            for pixels in row.chunk_by(|a, b| a == b) {
+                let (class, right) = (pixels[0], left + pixels.len());
+                if [ROAD, SIDEWALK, TERRAIN].contains(&class) {
+                    regions.add(GroundRun { class, left, right }, above.clone());
                 }
-                let at = y * width + x;
-                let same = |y: usize, x: usize| plane.at(y, x) == class;
-                let left = x > 0 && same(y, x - 1);
-                let above = y > 0 && same(y - 1, x);
-                let above_left = y > 0 && x > 0 && same(y - 1, x - 1);
-                let above_right = y > 0 && x + 1 < width && same(y - 1, x + 1);
-                if above {
-                    roots[at] = roots[at - width]; // both upper corners hang together with it
-                } else if above_left {
-                    roots[at] = roots[at - width - 1];
-                }
-                if left && !above_left {
-                    join(&mut roots, at, at - 1);
-                }
-                if above_right && !above {
-                    join(&mut roots, at, at - width + 1);
-                }
+                left = right;
+            }
+            above = first..regions.runs.len();
+            regions.rows.push(regions.runs.len());
+        }
+        regions
+    }
+
+    /// Adds a run below those at `above`, and joins it to all that it touches.
+    fn add(&mut self, run: GroundRun, above: Range<usize>) {
+        let number = self.roots.len();
+        self.roots.push(number as u32);
+        let first = above.start + self.runs[above.clone()].partition_point(|o| o.right < run.left);
+        for other in first..above.end {
+            if self.runs[other].left > run.right {
+                break;
+            }
+            if self.runs[other].class == run.class {
+                join(&mut self.roots, other, number);
             }
         }
-        Self { width, roots }
+        self.runs.push(run);
+    }
+
+    /// The region of a pixel; `None` of another class.
+    fn at(&mut self, y: u16, x: u16) -> Option<u32> {
+        let (x, row) = (usize::from(x), self.rows[usize::from(y)]..self.rows[usize::from(y) + 1]);
+        let run = row.start + self.runs[row.clone()].partition_point(|run| run.right <= x);
+        (row.contains(&run) && self.runs[run].left <= x).then(|| root(&mut self.roots, run as u32))
     }
 
     fn joins(&mut self, pair: &Pair) -> bool {
-        let at = |y: u16, x: u16| (usize::from(y) * self.width + usize::from(x)) as u32;
-        let (far, near) = (at(pair.far_y, pair.far_x), at(pair.near_y, pair.near_x));
-        root(&mut self.roots, far) == root(&mut self.roots, near)
+        let far = self.at(pair.far_y, pair.far_x);
+        far.is_some() && far == self.at(pair.near_y, pair.near_x)
     }
 }
 
@@ -371,11 +392,15 @@ mod tests {
             let size = ImageSize::new(width, height);
             let plane = Plane { map: &labels[..size.area()], size };
             let mut regions = Regions::of_ground(plane);
+            let point = |at: usize| ((at / width as usize) as u16, (at % width as usize) as u16);
             for from in (0..size.area()).filter(|&at| plane.map[at] != BUILDING) {
                 let reached = reached(plane, from);
+                let (y, x) = point(from);
+                let region = regions.at(y, x);
+                prop_assert!(region.is_some());
                 for (to, reached) in reached.into_iter().enumerate() {
-                    let joined = root(&mut regions.roots, from as u32) == root(&mut regions.roots, to as u32);
-                    prop_assert_eq!(joined, reached, "{} and {}", from, to);
+                    let (y, x) = point(to);
+                    prop_assert_eq!(regions.at(y, x) == region, reached, "{} and {}", from, to);
                 }
             }
         }

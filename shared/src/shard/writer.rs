@@ -3,9 +3,10 @@
 //! `EncodedSample::new` does the work (checks, shuffle, deflate) without HDF5, on any thread; the writer only places
 //! the finished bytes, under HDF5's one lock. Bytes of the file depend on nothing but header and samples.
 
-use std::fs::{self, File};
+use std::fs;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use hdf5::file::LibraryVersion;
 use hdf5::filters::Filter;
@@ -18,6 +19,7 @@ use super::chunk::{DEFLATE_LEVEL, deflate, shuffle};
 use super::error::ShardError;
 use super::header::ShardHeader;
 use super::schema::{self, FORMAT, ObjectSpec, Rows, Storage, VERSION};
+use super::write_back::WriteBack;
 use super::{native, rows};
 use crate::counts::Counts;
 use crate::object::AlignedObject;
@@ -25,6 +27,9 @@ use crate::pair::Pair;
 use crate::sample::{GtPoint, Sample};
 use crate::sample_key::SampleKey;
 use crate::{atomic_file, checksum};
+
+/// Samples between two beginnings of writing back.
+const WRITE_BACK_EVERY: usize = 4;
 
 /// A checked sample as the bytes that a shard stores.
 #[derive(Clone, Debug)]
@@ -140,6 +145,7 @@ struct OpenFile {
     file: hdf5::File,
     chunked: Vec<Dataset>,
     tables: Vec<Dataset>,
+    write_back: WriteBack,
 }
 
 #[derive(Debug)]
@@ -209,11 +215,14 @@ impl ShardWriter {
         if self.open.is_none() {
             self.open = Some(create_file(&self.path, &self.header)?);
         }
-        let open = self.open.as_ref().expect("invariant: opened above");
+        let open = self.open.as_mut().expect("invariant: opened above");
         assert_eq!(open.chunked.len(), sample.chunks.len(), "invariant: encoded with this header");
         for (dataset, bytes) in open.chunked.iter().zip(&sample.chunks) {
             append_chunk(dataset, index, bytes)
                 .map_err(ShardError::hdf5(format!("write {:?} to", dataset.name()), &self.path))?;
+        }
+        if index % WRITE_BACK_EVERY == WRITE_BACK_EVERY - 1 {
+            open.write_back.begin().map_err(ShardError::io("sync", &self.path))?;
         }
         let number = u32::try_from(index).expect("invariant: a shard has less than 2^32 samples");
         for object in &sample.objects {
@@ -273,21 +282,26 @@ impl ShardWriter {
             }
         }
         open.file.flush().map_err(ShardError::hdf5("write", &self.path))?;
-        let OpenFile { file, chunked, tables } = ManuallyDrop::into_inner(open);
+        let OpenFile { file, chunked, tables, write_back } = ManuallyDrop::into_inner(open);
         drop((chunked, tables));
         file.close().map_err(ShardError::hdf5("close", &self.path))?;
-        let written = File::open(unfinished)
-            .and_then(|file| file.sync_all().and_then(|()| file.metadata()))
-            .map_err(ShardError::io("sync", &self.path))?;
-        let blake3 = checksum::blake3_of_file(unfinished)
-            .map_err(ShardError::io("read back", &self.path))?;
+        // The disk works while the checksum is made.
+        let (synced, blake3) = thread::scope(|scope| {
+            let syncing = scope.spawn(|| write_back.finish());
+            let blake3 = checksum::blake3_of_file(unfinished);
+            (syncing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), blake3)
+        });
+        synced.map_err(ShardError::io("sync", &self.path))?;
+        let blake3 = blake3.map_err(ShardError::io("read back", &self.path))?;
+        let bytes =
+            fs::metadata(unfinished).map_err(ShardError::io("read back", &self.path))?.len();
         atomic_file::publish(unfinished, &self.path)
             .map_err(ShardError::io("publish", &self.path))?;
         let name = self.path.file_name().unwrap_or_default();
         Ok(ShardSummary {
             file: name.to_string_lossy().into_owned(),
             samples: self.keys.len() as u64,
-            bytes: written.len(),
+            bytes,
             blake3,
             counts: self.counts,
         })
@@ -350,7 +364,9 @@ impl Drop for ShardWriter {
 }
 
 fn create_file(path: &Path, header: &ShardHeader) -> Result<ManuallyDrop<OpenFile>, ShardError> {
-    let make = || -> hdf5::Result<ManuallyDrop<OpenFile>> {
+    let unfinished = atomic_file::unfinished_path(path);
+    let make = || -> Result<ManuallyDrop<OpenFile>, ShardError> {
+        let hdf5_failed = |error| ShardError::hdf5("create", path)(error);
         let file = hdf5::File::with_options()
             // Version 1.8 of the format: superblock 2, readable everywhere, no time stamps needed. No file locks: a
             // shard under its final name never changes, network file systems often refuse them, and a child process
@@ -359,20 +375,28 @@ fn create_file(path: &Path, header: &ShardHeader) -> Result<ManuallyDrop<OpenFil
                 fapl.libver_bounds(LibraryVersion::V18, LibraryVersion::V18).file_locking(false)
             })
             .with_fcpl(|fcpl| fcpl.obj_track_times(false))
-            .create(atomic_file::unfinished_path(path))?;
-        let mut open =
-            ManuallyDrop::new(OpenFile { file, chunked: Vec::new(), tables: Vec::new() });
+            .create(&unfinished)
+            .map_err(hdf5_failed)?;
+        // Held from here on: what fails on a full disk must not close the file (see `OpenFile`).
+        let file = ManuallyDrop::new(file);
+        let write_back = WriteBack::new(&unfinished).map_err(ShardError::io("create", path))?;
+        let mut open = ManuallyDrop::new(OpenFile {
+            file: ManuallyDrop::into_inner(file),
+            chunked: Vec::new(),
+            tables: Vec::new(),
+            write_back,
+        });
         for spec in schema::objects(header) {
             if spec.storage != Storage::Contiguous {
-                let dataset = create_chunked(&open.file, &spec)?;
+                let dataset = create_chunked(&open.file, &spec).map_err(hdf5_failed)?;
                 open.chunked.push(dataset);
             }
         }
         Ok(open)
     };
-    make().map_err(|error| {
-        let _ = fs::remove_file(atomic_file::unfinished_path(path));
-        ShardError::hdf5("create", path)(error)
+    make().inspect_err(|_| {
+        // The first error is the one that matters.
+        let _ = fs::remove_file(&unfinished);
     })
 }
 
@@ -435,12 +459,7 @@ fn padded(key: &str, length: usize) -> Vec<u8> {
 }
 
 fn floats<'a>(values: impl IntoIterator<Item = &'a f32>) -> Vec<u8> {
-    let values = values.into_iter();
-    let mut bytes = Vec::with_capacity(4 * values.size_hint().0);
-    for value in values {
-        bytes.extend_from_slice(&value.to_le_bytes());
-    }
-    bytes
+    values.into_iter().map(|value| value.to_le_bytes()).collect::<Vec<_>>().into_flattened()
 }
 
 fn shorts(values: &[u32]) -> Vec<u8> {

@@ -58,17 +58,18 @@ fn wrong_configurations_are_refused_before_anything_starts() {
 #[test]
 fn every_shipped_run_file_is_complete_and_lacks_only_its_shards() {
     let toy = Toy::new();
-    let folder = suw_tests::root().join("data-manifests/training");
     let mut n_files = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    let folders = ["data-manifests/training", "tests/overfit"].map(|at| suw_tests::root().join(at));
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    for path in paths.filter(|path| path.extension().is_some_and(|end| end == "toml")) {
         let output = toy.run(&["train", path.to_str().unwrap(), "--set", "device=cpu"]);
         expect_code(&output, 2);
         let text = stderr(&output);
         assert!(text.contains("no manifest.json in it"), "{path:?}: {text}");
         n_files += 1;
     }
-    assert!(n_files >= 10, "{n_files} files");
+    assert!(n_files >= 13, "{n_files} files");
 }
 
 #[test]
