@@ -1,4 +1,4 @@
-"""What ONNX Runtime itself needs for the calls that the full-size networks take: nothing but `run`, prepared input.
+"""What ONNX Runtime itself needs for the calls that the full-size networks take: nothing but `run`, on the same pictures, prepared.
 
 Prints one JSON line: the wall seconds of all calls at the given number of sessions and threads.
 """
@@ -7,8 +7,11 @@ import json
 import threading
 import time
 
+import cv2
 import numpy as np
 import onnxruntime
+
+from pipeline import Networks
 
 
 def sessions(path, n, threads):
@@ -19,25 +22,25 @@ def sessions(path, n, threads):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="+")
-    parser.add_argument("--calls", type=int, required=True)
+    parser.add_argument("mask_rcnn")
+    parser.add_argument("pspnet")
+    parser.add_argument("--pictures", nargs="+", required=True)
     parser.add_argument("--sessions", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    rng = np.random.default_rng(1)
-    opened = [sessions(path, args.sessions, args.threads) for path in args.models]
-    inputs = []
-    for first, *_ in opened:
-        put = first.get_inputs()[0]
-        # Noise would give Mask R-CNN thousands of proposals; a smooth picture is like a real one.
-        h, w = put.shape[-2:]
-        picture = np.broadcast_to(np.linspace(0, 1, w, dtype=np.float32), (3, h, w)) + rng.normal(0, 0.02, (3, h, w)).astype(np.float32)
-        inputs.append((put.name, np.ascontiguousarray(picture.reshape([d if isinstance(d, int) else 1 for d in put.shape]))))
+    opened = [sessions(path, args.sessions, args.threads) for path in (args.mask_rcnn, args.pspnet)]
+    mean, std = (np.array(v, np.float32).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    calls = []
+    for path in args.pictures:
+        picture = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+        mine, other = (Networks.letterbox(own[0], picture)[0] for own in opened)
+        calls.append((mine, ((other - mean) / std)[None]))
+    names = [own[0].get_inputs()[0].name for own in opened]
     begun = time.monotonic()
 
     def work(k):
-        for _ in range(k, args.calls, args.sessions):
-            for own, (name, picture) in zip(opened, inputs):
+        for call in calls[k :: args.sessions]:
+            for own, name, picture in zip(opened, names, call):
                 own[k].run(None, {name: picture})
 
     workers = [threading.Thread(target=work, args=(k,)) for k in range(args.sessions)]

@@ -120,22 +120,24 @@ def floor(args):
     if not all(model.with_suffix(".onnx").exists() for model in models):
         print(f"\nfloor: left out, no exports in {args.full}; see tests/bench/README.md")
         return
-    frames = 6
-    data.repeat_excerpt(args.data, args.work / "30", 1)
+    drives, each = 2, 3  # two shards, so that both of Python's processes have work
+    data.repeat_excerpt(args.data, args.work / "60", drives)
+    root = args.work / "60/kitti"
+    names = [f"{data.DATE}/{data.DATE}_drive_{drive + 1:04}_sync" for drive in range(drives)]
     split = args.work / "six.txt"
-    split.write_text("".join(f"{data.DATE}/{data.DATE}_drive_0001_sync {frame} l\n" for frame in range(1, frames - 1)))
-    path = prepare(args.work, "full", args.work / "30/kitti", model_masks(args, "full", [model.with_suffix(".toml") for model in models]), split=split)
+    split.write_text("".join(f"{name} 1 l\n" for name in names))
+    path = prepare(args.work, "full", root, model_masks(args, "full", [model.with_suffix(".toml") for model in models]), split=split)
+    pictures = [root / f"{name}/image_02/data/{frame:010}.png" for name in names for frame in range(each)]
+    onnx = [model.with_suffix(".onnx") for model in models]
     program = lambda threads, intra: [PROGRAM, "masks", path, "-q", "--threads", threads, "--set", f"masks.intra_threads={intra}"]
-    alone = lambda sessions, threads: [sys.executable, HERE / "floor.py", *(model.with_suffix(".onnx") for model in models),
-                                       "--calls", frames, "--sessions", sessions, "--threads", threads]
+    alone = lambda sessions, threads: [sys.executable, HERE / "floor.py", *onnx, "--pictures", *pictures, "--sessions", sessions, "--threads", threads]
+    python = lambda workers, threads: [sys.executable, HERE / "pipeline.py", "--root", root, "--out", args.work / "python", "--mask-rcnn", onnx[0],
+                                       "--pspnet", onnx[1], "--first", each, "--workers", workers, "--intra-threads", threads]
     sides = {"ONNX Runtime alone, 2 sessions of 1 thread": alone(2, 1), "ONNX Runtime alone, 1 session of 2 threads": alone(1, 2),
              "suw-preprocess masks, 2 sessions of 1 thread": program(2, 1), "suw-preprocess masks, 1 session of 2 threads": program(2, 2),
-             # Six frames are one shard, the work of one process.
-             "Python pipeline, 1 process of 2 threads": [sys.executable, HERE / "pipeline.py", "--root", args.work / "30/kitti", "--out", args.work / "python",
-                                                         "--mask-rcnn", models[0].with_suffix(".onnx"), "--pspnet", models[1].with_suffix(".onnx"),
-                                                         "--first", str(frames), "--workers", "1", "--intra-threads", "2"]}
+             "Python, 2 processes of 1 thread": python(2, 1), "Python, 1 process of 2 threads": python(1, 2)}
     found = measure.alternate(sides, max(1, args.times // 2), lambda _: clear(args.work / "masks-full", args.work / "python"))
-    table(f"full-size networks, {frames} frames", "whole program, wall, s", "calls alone, s", "peak memory, MB")
+    table(f"full-size networks, {drives * each} frames", "whole program, wall, s", "calls alone, s", "peak memory, MB")
     for side, figures in found.items():
         calls = [json.loads(figure.stdout)["seconds"] for figure in figures if "alone" in side]
         say(side, f"{measure.median(figures, 'wall'):.2f}", f"{sorted(calls)[len(calls) // 2]:.2f}" if calls else "", f"{measure.median(figures, 'memory'):.0f}")

@@ -298,29 +298,34 @@ def prepared(stored, kind):
     return stored | {"frames": frames.to(kind), "jittered": jittered.to(kind)}
 
 
-def step(networks, optimizer, stored, learn, kind):
+def step(networks, optimizer, stored, learn, kind, args):
     last = dict(memory_format=torch.channels_last)
-    batch = prepared(stored, kind)
+    batch = prepared({name: t.to(args.device, non_blocking=True) for name, t in stored.items()}, kind)
     inputs = normalize(batch["jittered"])
     n, f, _, h, w = inputs.shape
-    logits = networks.depth(inputs[:, f // 2].contiguous(**last))
+    where = torch.device(args.device).type
+    short = lambda: torch.autocast(where, torch.bfloat16, enabled=args.precision == "bf16")
+    with short():
+        logits = networks.depth(inputs[:, f // 2].contiguous(**last)).to(kind)
     depth, q = depth_of(logits, (h, w))
     loss = supervised(logits, depth, batch["depth"], q)
     if "u" in learn:
-        ego = networks.pose.ego(inputs.reshape(n, 9, h, w).contiguous(**last))
+        with short():
+            ego = networks.pose.ego(inputs.reshape(n, 9, h, w).contiguous(**last)).to(kind)
         objects = None
         image = batch["object_image"]
         if len(image):
             own = batch["objects"][image] == batch["object_index"].view(-1, 1, 1, 1).to(torch.uint8)
             masked = normalize(batch["jittered"][image] * own.unsqueeze(2))
-            objects = networks.pose.objects(masked.reshape(-1, 9, h, w).contiguous(**last), own[:, 1])
+            with short():
+                objects = networks.pose.objects(masked.reshape(-1, 9, h, w).contiguous(**last), own[:, 1]).to(kind)
         loss = loss + unsupervised(depth, batch, ego, objects)
     if "w" in learn and len(batch["pairs"]):
         loss = loss + 0.1 * weak(depth, batch["pairs"])
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-    return loss.item()
+    return loss.detach()
 
 
 def main():
@@ -330,6 +335,8 @@ def main():
     parser.add_argument("--warmup", type=int, default=3)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--kind", choices=["float32", "float64"], default="float32")
+    parser.add_argument("--precision", choices=["float32", "bf16"], default="float32", help="numbers of the networks alone")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
@@ -343,22 +350,33 @@ def main():
     with safe_open(args.case / "weights.safetensors", "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}
     stored = {name: t.to(kind) if t.is_floating_point() else t for name, t in stored.items()}
+    torch.set_default_device(args.device)
     networks = Networks("u" in learn)
     networks.load(weights)
-    networks = networks.to(kind).to(memory_format=torch.channels_last).train()
+    networks = networks.to(args.device, kind).to(memory_format=torch.channels_last).train()
+    if args.device.startswith("cuda"):
+        stored = {name: t.pin_memory() for name, t in stored.items()}
     optimizer = torch.optim.Adam(networks.parameters(), lr=lr, fused=True)
     if args.profile:
         for _ in range(2):
-            step(networks, optimizer, stored, learn, kind)
+            step(networks, optimizer, stored, learn, kind, args)
         with torch.profiler.profile() as profile:
-            step(networks, optimizer, stored, learn, kind)
+            step(networks, optimizer, stored, learn, kind, args)
         print(profile.key_averages().table(sort_by="self_cpu_time_total", row_limit=40))
         return
-    times, totals = [], []
+    times, totals, unread = [], [], None
+    start = time.perf_counter()
     for _ in range(args.warmup + args.steps):
-        start = time.perf_counter()
-        totals.append(step(networks, optimizer, stored, learn, kind))
-        times.append(1000 * (time.perf_counter() - start))
+        total = step(networks, optimizer, stored, learn, kind, args)
+        # A GPU is asked one step late, as the trainer does.
+        if args.device == "cpu":
+            totals.append(total.item())
+        elif unread is not None:
+            totals.append(unread.item())
+        unread = total
+        now = time.perf_counter()
+        times.append(1000 * (now - start))
+        start = now
     times = times[args.warmup :]
     n = stored["image"].shape[0]
     report = {

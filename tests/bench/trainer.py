@@ -58,18 +58,20 @@ def compare_steps(rounds, steps, warmup, work):
 
 
 def compare_totals(work, steps=50):
-    """Total losses over `steps` updates, in both kinds of numbers: the largest relative difference."""
+    """Total losses over `steps` updates from the same weights: ours against PyTorch's, and PyTorch's with two threads against its
+    own with one, for every update multiplies rounding."""
     results = {}
+    apart = lambda one, other: [abs(a - b) / abs(b) for a, b in zip(one["totals"], other["totals"], strict=True)]
     for learn in ("s", "suw"):
-        for kind in ("float64", "float32"):
-            case = work / f"totals-{learn}"
-            size = ["--size", "128x64", "--batch", "2"]
-            common = ["--steps", steps, "--warmup", 0, "--kind", kind, "--json"]
-            ours = asked([TRAINER, "bench", "step", "--learn", learn, "--dump", case, *size, *common])
-            theirs = asked([sys.executable, HERE / "step_torch.py", case, *common])
-            pairs = zip(ours["totals"], theirs["totals"], strict=True)
-            results[f"{learn}-{kind}"] = max(abs(a - b) / abs(b) for a, b in pairs)
-            print(f"losses {learn} {kind}: off by at most {results[f'{learn}-{kind}']:.1e} over {steps} steps", flush=True)
+        case = work / f"totals-{learn}"
+        common = ["--steps", steps, "--warmup", 0, "--kind", "float64", "--json"]
+        ours = asked([TRAINER, "bench", "step", "--learn", learn, "--dump", case, "--size", "64x32", "--batch", "2", "--threads", 1, *common])
+        theirs = [asked([sys.executable, HERE / "step_torch.py", case, "--threads", n, *common]) for n in (1, 2)]
+        found = {"ours": apart(ours, theirs[0]), "torch": apart(theirs[1], theirs[0])}
+        results[learn] = {name: {"by_update": off[:6], "most": max(off)} for name, off in found.items()}
+        for name, off in found.items():
+            words = " ".join(f"{x:.0e}" for x in off[:6])
+            print(f"losses {learn}, {name} against PyTorch with one thread: off by {words} in the first updates, at most {max(off):.0e} in {steps}", flush=True)
     return results
 
 

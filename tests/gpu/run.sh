@@ -128,6 +128,23 @@ full_training() {
   [ "$quick" = yes ] || awk -v a="$got" -v b="$constant" 'BEGIN { exit !(a < 2 / 3 * b) }'
 }
 
+# The same step in PyTorch eager, by turns: at most 0.8 of its time.
+against_torch() {
+  local python=${PYTHON:-python3} learn precision ours theirs bad=0
+  for learn in s suw; do
+    for precision in float32 bf16; do
+      local case=$out/case-$learn made=(--learn "$learn" --size "$size" --batch "$batch")
+      "$trainer" bench step "${made[@]}" --precision "$precision" --device "$device" --dump "$case" --json > "$out/ours.json" || return 1
+      "$python" tests/bench/step_torch.py "$case" --precision "$precision" --device "$device" --json > "$out/torch.json" || return 1
+      ours=$(sed -nE 's/.*"median_ms": *([0-9.]+).*/\1/p' "$out/ours.json")
+      theirs=$(sed -nE 's/.*"median_ms": *([0-9.]+).*/\1/p' "$out/torch.json")
+      echo "step $learn $precision, $batch images of $size: $ours ms, PyTorch $theirs ms"
+      awk -v a="$ours" -v b="$theirs" 'BEGIN { printf "  ratio %.2f\n", a / b; exit !(a <= 0.8 * b) }' || bad=1
+    done
+  done
+  [ "$quick" = yes ] || return $bad
+}
+
 size=416x128 epochs=20 batch=8 drives=20 frames=60
 if [ "$quick" = yes ]; then
   size=104x32 epochs=1 batch=2 drives=3 frames=5
@@ -157,6 +174,11 @@ for bench in step loader; do
     absent "bench-$bench" "this suw-trainer has no bench $bench"
   fi
 done
+if "${PYTHON:-python3}" -c 'import torch, safetensors' 2> /dev/null; then
+  step against-pytorch against_torch
+else
+  absent against-pytorch "no PyTorch for ${PYTHON:-python3}; PYTHON names another"
+fi
 step full-training full_training
 
 cat "$summary"

@@ -440,6 +440,44 @@ double suw_norm(const Tensor* const* tensors, int64_t n) {
   return std::sqrt(sum);
 }
 
+// The same update by libtorch's fused kernel, on any device; nothing changes where `skip`, one float there, is not 0.
+bool suw_fused_adam(Tensor* const* variables, const Tensor* const* gradients, Tensor* const* means, Tensor* const* squares,
+                    const int64_t* steps, int64_t n, double lr, double beta1, double beta2, double eps, double decay,
+                    const Tensor* skip) {
+  try {
+    if (n == 0) return true;
+    const at::NoGradGuard no_grad;
+    const auto device = variables[0]->device();
+    std::vector<Tensor> of[4];
+    Tensor counts = at::empty({n}, at::TensorOptions(at::kFloat).pinned_memory(device.is_cuda()));
+    for (int64_t i = 0; i < n; i++) {
+      of[0].push_back(*variables[i]);
+      of[1].push_back(*gradients[i]);
+      of[2].push_back(*means[i]);
+      of[3].push_back(*squares[i]);
+      counts.data_ptr<float>()[i] = static_cast<float>(steps[i]);
+    }
+    const std::vector<Tensor> count = counts.to(device, /*non_blocking=*/true).unbind(0);
+    at::_fused_adam_(of[0], of[1], of[2], of[3], {}, count, lr, beta1, beta2, decay, eps, false, false, std::nullopt, *skip);
+    return true;
+  } catch (const std::exception& error) {
+    last_error = error.what();
+    return false;
+  }
+}
+
+// Whether networks compute in bfloat16 from here on, on this thread.
+void suw_autocast(bool cuda, bool on) {
+  const auto device = cuda ? at::kCUDA : at::kCPU;
+  if (on) {
+    at::autocast::set_autocast_dtype(device, at::kBFloat16);
+    at::autocast::increment_nesting();
+  } else if (at::autocast::decrement_nesting() == 0) {
+    at::autocast::clear_cache();
+  }
+  at::autocast::set_autocast_enabled(device, on);
+}
+
 // The photometric error [N, H, W], or null without words where the caller's own operations have to do: other devices, other
 // kinds of numbers, targets that are learned, pictures without a window.
 Tensor* suw_photometric(const Tensor* x, const Tensor* target, const Tensor* mean, const Tensor* variance, double ssim_weight) {

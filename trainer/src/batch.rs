@@ -8,6 +8,7 @@ use suw_shared::sample_key::SampleKey;
 use tch::{Device, Kind, Tensor};
 
 use crate::example::{Example, Frames};
+use crate::to_device::to_device;
 
 /// Several examples, joined; ready to go to a device.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,7 @@ pub struct HostBatch {
     image: Vec<u8>,
     color: Vec<f32>,
     depth: Vec<f32>,
+    measured: Vec<i64>,
     intrinsics: Vec<f32>,
     motion: Vec<f32>,
     objects: Vec<u8>,
@@ -39,6 +41,8 @@ pub struct Batch {
     pub jittered: Tensor,
     /// `[N, H, W]`; 0 = not measured.
     pub depth: Tensor,
+    /// `[V]` i64, rising: the measured pixels of `depth`, flattened.
+    pub measured: Tensor,
     /// `[N, 3, 3]`; NaN = unknown.
     pub intrinsics: Tensor,
     /// `[N, 2, 4, 4]`, source_from_target of t-1 and t+1; NaN = unknown.
@@ -66,6 +70,7 @@ pub fn collate(examples: Vec<Example>, frames: Frames) -> HostBatch {
         image: Vec::with_capacity(examples.len() * frames.count() * 3 * size.area()),
         color: Vec::new(),
         depth: Vec::with_capacity(examples.len() * size.area()),
+        measured: Vec::new(),
         intrinsics: Vec::new(),
         motion: Vec::new(),
         objects: Vec::new(),
@@ -78,6 +83,10 @@ pub fn collate(examples: Vec<Example>, frames: Frames) -> HostBatch {
         batch.keys.push(example.key);
         batch.image.extend_from_slice(&example.image);
         batch.color.extend_from_slice(&example.color);
+        let first = batch.depth.len() as i64;
+        batch.measured.extend(
+            (first..).zip(&example.depth).filter(|(_, depth)| **depth > 0.0).map(|(at, _)| at),
+        );
         batch.depth.extend_from_slice(&example.depth);
         batch.intrinsics.extend_from_slice(&example.intrinsics);
         batch.motion.extend_from_slice(example.motion.as_flattened());
@@ -99,7 +108,7 @@ impl HostBatch {
     pub fn n_bytes(&self) -> usize {
         let floats =
             self.color.len() + self.depth.len() + self.intrinsics.len() + self.motion.len();
-        let indices = self.object_image.len() + self.object_index.len();
+        let indices = self.object_image.len() + self.object_index.len() + self.measured.len();
         self.image.len() + self.objects.len() + 4 * floats + 8 * indices
     }
 
@@ -137,24 +146,26 @@ impl HostBatch {
         let f = self.frames.count() as i64;
         let (h, w) = (i64::from(self.size.height), i64::from(self.size.width));
         let floats = |values: &[f32], shape: &[i64]| {
-            Tensor::from_slice(values).view(shape).to_device(device)
+            to_device(&Tensor::from_slice(values).view(shape), device)
         };
-        let bytes = Tensor::from_slice(&self.image).view([n, f, 3, h, w]).to_device(device);
+        let indices = |values: &[i64]| to_device(&Tensor::from_slice(values), device);
+        let bytes = to_device(&Tensor::from_slice(&self.image).view([n, f, 3, h, w]), device);
         let frames = bytes.to_kind(Kind::Float) / 255.0;
         let jittered = change_colors(&frames, &floats(&self.color, &[n, 3, 4]));
         let objects = (self.frames == Frames::Clip)
-            .then(|| Tensor::from_slice(&self.objects).view([n, 3, h, w]).to_device(device));
+            .then(|| to_device(&Tensor::from_slice(&self.objects).view([n, 3, h, w]), device));
         Batch {
             keys: self.keys.clone(),
             target: self.frames.target() as i64,
             frames,
             jittered,
             depth: floats(&self.depth, &[n, h, w]),
+            measured: indices(&self.measured),
             intrinsics: floats(&self.intrinsics, &[n, 3, 3]),
             motion: floats(&self.motion, &[n, 2, 4, 4]),
             objects,
-            object_image: Tensor::from_slice(&self.object_image).to_device(device),
-            object_index: Tensor::from_slice(&self.object_index).to_device(device),
+            object_image: indices(&self.object_image),
+            object_index: indices(&self.object_index),
             pairs: self.pairs.clone(),
         }
     }
@@ -232,6 +243,7 @@ mod tests {
         let colors = Vec::<f32>::try_from(second.flatten(0, -1)).unwrap();
         assert_eq!(colors, [0.4, 0.5, 0.8]);
         assert_eq!(batch.depth.size(), [2, 1, 2]);
+        assert_eq!(Vec::<i64>::try_from(&batch.measured).unwrap(), [2]);
         assert_eq!(batch.motion.double_value(&[1, 1, 3, 3]), 1.0);
         assert_eq!(batch.objects.unwrap().size(), [2, 3, 1, 2]);
         assert_eq!(Vec::<i64>::try_from(batch.object_image).unwrap(), [1, 1]);

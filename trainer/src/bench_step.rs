@@ -28,6 +28,8 @@ pub struct StepBench<'a> {
     pub n_warmup: usize,
     /// Steps that count.
     pub n_steps: usize,
+    /// Whether every step is waited for, to time its parts; else the numbers are read one step late, as in training.
+    pub waits: bool,
 }
 
 /// What was measured.
@@ -41,13 +43,14 @@ pub struct StepTimes {
     pub totals: Vec<f64>,
 }
 
-/// Runs the steps.
+/// Runs the steps. A step's time goes from one step's end to the next one's.
 pub fn bench_step(mut bench: StepBench) -> Result<StepTimes, NotFinite> {
     let mut times = StepTimes::default();
+    let mut unread = None;
+    let mut begun = Instant::now();
     for step in 0..bench.n_warmup + bench.n_steps {
         let host = &bench.batches[step % bench.batches.len()];
-        let start = Instant::now();
-        let mut last = start;
+        let mut last = Instant::now();
         let mut parts: Vec<(&'static str, Duration)> = Vec::new();
         let mut mark = |name: &'static str| {
             let now = Instant::now();
@@ -57,15 +60,20 @@ pub fn bench_step(mut bench: StepBench) -> Result<StepTimes, NotFinite> {
         let batch = host.to_device(bench.device);
         let batch = if bench.kind == Kind::Float { batch } else { batch.to_kind(bench.kind) };
         mark("data");
-        let outcome = train_step_watched(
+        let report = train_step_watched(
             bench.model,
             &mut bench.optimizer,
             &batch,
             bench.params,
             &mut |phase| mark(name_of(phase)),
         )?;
-        let whole = start.elapsed();
-        times.totals.push(outcome.total);
+        if bench.waits {
+            times.totals.push(report.read()?.total);
+        } else if let Some(before) = unread.replace(report) {
+            times.totals.push(before.read()?.total);
+        }
+        let whole = begun.elapsed();
+        begun = Instant::now();
         if step >= bench.n_warmup {
             let ms = |duration: Duration| 1000.0 * duration.as_secs_f64();
             times.steps_ms.push(ms(whole));
@@ -73,6 +81,9 @@ pub fn bench_step(mut bench: StepBench) -> Result<StepTimes, NotFinite> {
                 times.parts_ms.entry(name).or_default().push(ms(duration));
             }
         }
+    }
+    if let Some(last) = unread {
+        times.totals.push(last.read()?.total);
     }
     Ok(times)
 }

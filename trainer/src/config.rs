@@ -409,6 +409,16 @@ words! {
     }
 }
 
+words! {
+    /// Numbers that the networks compute in.
+    PrecisionWord {
+        /// All 32 bits.
+        Float32,
+        /// bfloat16 as far as libtorch's autocast thinks it safe.
+        Bf16,
+    }
+}
+
 /// `[train]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -437,6 +447,8 @@ pub struct OptimizerConfig {
     pub clip_norm: f64,
     /// Threads of libtorch; 0 = one per core.
     pub threads: usize,
+    /// Numbers of the networks: `float32`, or `bf16`, faster on GPUs; absent = `float32`. Losses and weights are float32.
+    pub precision: Option<PrecisionWord>,
 }
 
 /// `[validation]`

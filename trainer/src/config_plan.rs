@@ -13,7 +13,8 @@ use crate::augment::AugmentParams;
 use crate::config::{
     CenterWord, DropWord, LearningKind, LossesConfig, MotionSource, NetworkConfig, NetworkKind,
     ObjectLossWord, ObjectPoseWord, OriginWord, PatchModeWord, PoolingWord, PoseOutputWord,
-    RegressionWord, ReprojectionWord, SoftnessWord, SpaceWord, Switch, TrainConfig, WeakWord,
+    PrecisionWord, RegressionWord, ReprojectionWord, SoftnessWord, SpaceWord, Switch, TrainConfig,
+    WeakWord,
 };
 use crate::config_check::{bins_text, check_data, check_values, crop_of, uses, wrong};
 use crate::depth_bins::DepthBins;
@@ -39,7 +40,7 @@ use crate::plan::TrainPlan;
 use crate::prefetch::PrefetchParams;
 use crate::shard_list::{ShardList, ShardListError};
 use crate::steps::model::ModelSpec;
-use crate::steps::train::{CameraMotion, StepLosses};
+use crate::steps::train::{CameraMotion, Precision, StepLosses};
 use crate::train_loop::TrainData;
 
 /// MegaDepth's weight of the gradient term.
@@ -123,6 +124,10 @@ pub fn plan_from_config(config: &TrainConfig) -> anyhow::Result<(TrainPlan, Trai
             config.train.clip_norm
         } else {
             f64::INFINITY
+        },
+        precision: match config.train.precision {
+            None | Some(PrecisionWord::Float32) => Precision::Float32,
+            Some(PrecisionWord::Bf16) => Precision::Bfloat16,
         },
         prefetch: PrefetchParams { n_threads: config.data.readers, queue: config.data.queue },
         log_every: config.run.log_every,

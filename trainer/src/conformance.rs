@@ -134,7 +134,13 @@ fn encoder_decoder(case: &ReferenceCase, kind: Kind) -> Vec<Quantity> {
         ego: Motion::Vectors(&ego_v),
         objects: Some(objects),
     };
-    let inputs = LossInputs { logits: &logits, gt: Some(&gt), clip: Some(clip), pairs: &pairs };
+    let inputs = LossInputs {
+        logits: &logits,
+        gt: Some(&gt),
+        measured: None,
+        clip: Some(clip),
+        pairs: &pairs,
+    };
     let bins = DepthBins::new(1.0, 83.0, case.logits.size()[1].max(2))
         .expect("invariant: 1 to 83 m in two bins or more");
     let config = LossConfig { bins, ..LossConfig::default() };

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::batch::Batch;
 use crate::depth_bins::DepthBins;
+use crate::losses::supervised::measured_pixels;
 use crate::losses::total::LossConfig;
 use crate::networks::blocks::Mode;
 use crate::networks::depth_network::DepthConfig;
@@ -19,7 +20,7 @@ use crate::networks::input::normalize_images;
 use crate::networks::pose::PoseConfig;
 use crate::optim::adam::{Adam, AdamConfig};
 use crate::steps::model::{Model, ModelSpec};
-use crate::steps::train::{CameraMotion, StepLosses, StepParams, train_step};
+use crate::steps::train::{CameraMotion, Precision, StepLosses, StepParams, train_step};
 
 /// Outputs and gradients in float64.
 const TOLERANCE: f64 = 1e-8;
@@ -130,13 +131,14 @@ fn updates(device: Device) -> Vec<Agreement> {
         losses: StepLosses::EncoderDecoder(LossConfig::default()),
         camera: CameraMotion::Predicted,
         clip_norm: f64::INFINITY,
+        precision: Precision::Float32,
     };
     let totals = models.each_ref().map(|model| {
         let trainable = Adam::named_trainable(model.variables());
         let mut adam = Adam::new(trainable, AdamConfig { lr: 1e-4, ..AdamConfig::default() });
         let batch = batch(model.device());
         let step = |_| {
-            let outcome = train_step(model, &mut adam, &batch, &params);
+            let outcome = train_step(model, &mut adam, &batch, &params).and_then(|r| r.read());
             outcome.map_or(f64::NAN, |outcome| outcome.total)
         };
         Tensor::from_slice(&(0..N_UPDATES).map(step).collect::<Vec<f64>>())
@@ -189,6 +191,7 @@ fn batch(device: Device) -> Batch {
         target: 1,
         jittered: frames.copy(),
         frames,
+        measured: measured_pixels(&depth),
         depth,
         intrinsics: Tensor::from_slice(&k).view([1, 3, 3]).repeat([2, 1, 1]).to_device(device),
         motion: Tensor::full([2, 2, 4, 4], f64::NAN, options),

@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod networks;
 pub mod optim;
 pub mod sampler;
+pub mod to_device;
 pub mod torch_shim;
 // floor 2: doors
 pub mod bench_dump;

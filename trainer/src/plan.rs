@@ -11,7 +11,7 @@ use crate::optim::adam::AdamConfig;
 use crate::optim::schedule::StepSchedule;
 use crate::prefetch::PrefetchParams;
 use crate::steps::model::ModelSpec;
-use crate::steps::train::{CameraMotion, StepLosses};
+use crate::steps::train::{CameraMotion, Precision, StepLosses};
 
 /// Reader threads at most: more only wait for the shard library's lock.
 pub const READERS_MAX: usize = 64;
@@ -55,6 +55,8 @@ pub struct TrainPlan {
     pub schedule: StepSchedule,
     /// Longest gradient; infinite = any.
     pub clip_norm: f64,
+    /// Numbers that the networks compute in.
+    pub precision: Precision,
     /// Reading ahead.
     pub prefetch: PrefetchParams,
     /// A log line every so many steps.

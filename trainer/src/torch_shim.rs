@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 unsafe extern "C" {
@@ -52,6 +52,21 @@ unsafe extern "C" {
         eps: f64,
         decay: f64,
     ) -> bool;
+    fn suw_fused_adam(
+        variables: *const *const C_tensor,
+        gradients: *const *const C_tensor,
+        means: *const *const C_tensor,
+        squares: *const *const C_tensor,
+        steps: *const i64,
+        n: i64,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        decay: f64,
+        skip: *const C_tensor,
+    ) -> bool;
+    fn suw_autocast(cuda: bool, on: bool);
     fn suw_norm(tensors: *const *const C_tensor, n: i64) -> f64;
     fn suw_keep_memory() -> bool;
 }
@@ -190,30 +205,48 @@ pub struct AdamNumbers {
     pub decay: f64,
 }
 
+/// The slots as lists of one length, for C.
+struct AdamLists {
+    variables: Vec<*const C_tensor>,
+    gradients: Vec<*const C_tensor>,
+    means: Vec<*const C_tensor>,
+    squares: Vec<*const C_tensor>,
+    steps: Vec<i64>,
+}
+
+impl AdamLists {
+    fn new(slots: &[AdamSlot]) -> Self {
+        let fits = |slot: &AdamSlot| {
+            let size = slot.variable.size();
+            [&slot.gradient, slot.mean, slot.square].iter().all(|tensor| tensor.size() == size)
+        };
+        assert!(
+            slots.iter().all(fits),
+            "invariant: gradients and moments have their variable's shape"
+        );
+        Self {
+            variables: slots.iter().map(|slot| slot.variable.as_ptr()).collect(),
+            gradients: slots.iter().map(|slot| slot.gradient.as_ptr()).collect(),
+            means: slots.iter().map(|slot| slot.mean.as_ptr()).collect(),
+            squares: slots.iter().map(|slot| slot.square.as_ptr()).collect(),
+            steps: slots.iter().map(|slot| slot.steps).collect(),
+        }
+    }
+}
+
 /// One update of all variables in one call; false, and nothing changed, where they are not plain arrays on the CPU.
 pub fn adam(slots: &[AdamSlot], with: AdamNumbers) -> bool {
-    let pointers =
-        |of: &dyn Fn(&AdamSlot) -> *const C_tensor| slots.iter().map(of).collect::<Vec<_>>();
-    let variables = pointers(&|slot| slot.variable.as_ptr());
-    let gradients = pointers(&|slot| slot.gradient.as_ptr());
-    let means = pointers(&|slot| slot.mean.as_ptr());
-    let squares = pointers(&|slot| slot.square.as_ptr());
-    let steps: Vec<i64> = slots.iter().map(|slot| slot.steps).collect();
-    let fits = |slot: &AdamSlot| {
-        let size = slot.variable.size();
-        [&slot.gradient, slot.mean, slot.square].iter().all(|tensor| tensor.size() == size)
-    };
-    assert!(slots.iter().all(fits), "invariant: gradients and moments have their variable's shape");
+    let lists = AdamLists::new(slots);
     let AdamNumbers { lr, beta1, beta2, eps, decay } = with;
     // SAFETY: five lists of the same length, of living tensors whose shapes were compared; the shim checks device, layout and
     // kind before it touches their memory, and libtorch's threads are done with it when the call returns.
     unsafe {
         suw_adam(
-            variables.as_ptr(),
-            gradients.as_ptr(),
-            means.as_ptr(),
-            squares.as_ptr(),
-            steps.as_ptr(),
+            lists.variables.as_ptr(),
+            lists.gradients.as_ptr(),
+            lists.means.as_ptr(),
+            lists.squares.as_ptr(),
+            lists.steps.as_ptr(),
             slots.len() as i64,
             lr,
             beta1,
@@ -222,6 +255,49 @@ pub fn adam(slots: &[AdamSlot], with: AdamNumbers) -> bool {
             decay,
         )
     }
+}
+
+/// The same update by libtorch's fused kernel, on any device, without waiting for it; nothing changes where `skip`, one
+/// float32, is not 0.
+///
+/// # Panics
+/// If libtorch refuses, as for tensors on two devices.
+pub fn fused_adam(slots: &[AdamSlot], with: AdamNumbers, skip: &Tensor) {
+    let lists = AdamLists::new(slots);
+    let AdamNumbers { lr, beta1, beta2, eps, decay } = with;
+    // SAFETY: as for `adam`; libtorch itself checks the rest, and keeps what a device still works on.
+    let done = unsafe {
+        suw_fused_adam(
+            lists.variables.as_ptr(),
+            lists.gradients.as_ptr(),
+            lists.means.as_ptr(),
+            lists.squares.as_ptr(),
+            lists.steps.as_ptr(),
+            slots.len() as i64,
+            lr,
+            beta1,
+            beta2,
+            eps,
+            decay,
+            skip.as_ptr(),
+        )
+    };
+    assert!(done, "cannot update the weights: {}", words());
+}
+
+/// Lets what `networks` computes on this thread be computed in bfloat16, as far as libtorch's autocast thinks it safe.
+pub fn in_bfloat16<T>(device: Device, networks: impl FnOnce() -> T) -> T {
+    struct Scope(bool);
+    impl Drop for Scope {
+        fn drop(&mut self) {
+            // SAFETY: undoes what was done below, on the same thread.
+            unsafe { suw_autocast(self.0, false) };
+        }
+    }
+    let scope = Scope(device.is_cuda());
+    // SAFETY: sets a state of this thread, which the scope sets back even if `networks` panics.
+    unsafe { suw_autocast(scope.0, true) };
+    networks()
 }
 
 /// The norm of all tensors together, `None` where they are not plain arrays on the CPU.
@@ -246,17 +322,21 @@ pub fn keep_memory() -> bool {
 /// `made` is null or a tensor that nobody else owns.
 unsafe fn taken(made: *mut C_tensor, verb: &str) -> Tensor {
     if made.is_null() {
-        // SAFETY: a string that lives until the next call on this thread.
-        let words = unsafe { CStr::from_ptr(suw_error()) }.to_string_lossy().into_owned();
-        panic!("cannot {verb}: {words}");
+        panic!("cannot {verb}: {}", words());
     }
     // SAFETY: the caller promises that it is ours.
     unsafe { Tensor::from_ptr(made) }
 }
 
+/// Why the last call on this thread failed.
+fn words() -> String {
+    // SAFETY: a string that lives until the next call on this thread, and is copied at once.
+    unsafe { CStr::from_ptr(suw_error()) }.to_string_lossy().into_owned()
+}
+
 #[cfg(test)]
 mod tests {
-    use tch::{Device, Kind};
+    use tch::Kind;
 
     use super::*;
 
@@ -377,6 +457,25 @@ mod tests {
         let (one, two) = (made(1), made(2));
         tch::set_num_threads(1);
         assert!(one.equal(&two));
+    }
+
+    #[test]
+    fn bfloat16_ends_with_its_scope() {
+        let x = picture([1, 16, 6, 5], Kind::Float);
+        let weight = wave(&[8, 16, 3, 3], 0.9, Kind::Float).set_requires_grad(true);
+        let with = ConvArguments { stride: 1, padding: 1, dilation: 1, groups: 1 };
+        let convolved = || conv2d(&x, &weight, None, with);
+        let exact = convolved();
+        let short = in_bfloat16(Device::Cpu, convolved);
+        assert_eq!((exact.kind(), short.kind()), (Kind::Float, Kind::BFloat16));
+        // Eight bits of mantissa.
+        let off = distance(&short.to_kind(Kind::Float), &exact);
+        assert!(off > 1e-5 && off < 1e-2, "{off}");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            in_bfloat16(Device::Cpu, || panic!("as a network may"))
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(convolved().kind(), Kind::Float);
     }
 
     #[test]

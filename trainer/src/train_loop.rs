@@ -3,7 +3,7 @@
 //! The order of samples, every draw, the learning rate and lambda_u are functions of the step number and the seed, so a run
 //! that is stopped and resumed makes the same updates as one that never stopped; on the CPU, bit for bit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ use crate::run_log::{LoggedStep, RunLog, RunLogError};
 use crate::sampler::Position;
 use crate::shard_list::ShardList;
 use crate::steps::model::{Model, to_host};
-use crate::steps::train::{NotFinite, StepOutcome, StepParams, train_step};
+use crate::steps::train::{NotFinite, StepOutcome, StepParams, StepReport, train_step};
 use crate::tensorboard::{EventFile, EventFileError};
 use crate::torch_shim;
 use crate::train_state::{StateParts, state_of};
@@ -166,8 +166,10 @@ pub fn train(
     let mut batches = prefetch(plan.prefetch, progress.step..n_steps.max(progress.step), make);
     let mut since = Instant::now();
     let mut n_samples = 0;
+    let mut unread: VecDeque<(u64, StepReport)> = VecDeque::new();
     while progress.step < n_steps {
         if stop.load(Ordering::Relaxed) {
+            read_but(0, &mut unread, plan, observe)?;
             save(plan, data, &mut progress, per_epoch, observe)?;
             return Ok(Ended::Stopped);
         }
@@ -178,14 +180,19 @@ pub fn train(
         progress.optimizer.set_lr(lr);
         let params = step_params(plan, progress.step, per_epoch);
         let on_device = batch.to_device(plan.device);
-        let outcome = train_step(&progress.model, &mut progress.optimizer, &on_device, &params)
+        let report = train_step(&progress.model, &mut progress.optimizer, &on_device, &params)
             .map_err(|source| not_finite(plan, progress.step + 1, source))?;
         progress.step += 1;
         n_samples += batch.keys().len();
-        observe(TrainEvent::Updated { step: progress.step, outcome: &outcome });
+        unread.push_back((progress.step, report));
         let epoch_ends = position.batch + 1 == per_epoch;
         let run_ends = progress.step == n_steps;
-        if progress.step.is_multiple_of(plan.log_every) || run_ends {
+        let logs = progress.step.is_multiple_of(plan.log_every) || run_ends;
+        let due = plan.checkpoint_every > 0 && progress.step.is_multiple_of(plan.checkpoint_every);
+        // A GPU is asked one step late and always has work; nothing is kept or shown of weights that were not asked about.
+        let in_flight = usize::from(plan.device.is_cuda() && !(logs || epoch_ends || due));
+        let outcome = read_but(in_flight, &mut unread, plan, observe)?;
+        if let Some(outcome) = outcome.filter(|_| logs) {
             let seconds = since.elapsed().as_secs_f64().max(1e-9);
             let logged = LoggedStep {
                 step: progress.step,
@@ -210,13 +217,29 @@ pub fn train(
             validate_and_rank(plan, data, &mut progress, &mut events, stop, observe)?;
             since += validation_start.elapsed();
         }
-        let due = plan.checkpoint_every > 0 && progress.step.is_multiple_of(plan.checkpoint_every);
         if epoch_ends || run_ends || due {
             save(plan, data, &mut progress, per_epoch, observe)?;
         }
     }
     save(plan, data, &mut progress, per_epoch, observe)?;
     Ok(Ended::Finished)
+}
+
+/// Reads all reports but the newest `n_left`; returns the last one read.
+fn read_but(
+    n_left: usize,
+    unread: &mut VecDeque<(u64, StepReport)>,
+    plan: &TrainPlan,
+    observe: &mut dyn FnMut(TrainEvent),
+) -> Result<Option<StepOutcome>, TrainError> {
+    let mut last = None;
+    while unread.len() > n_left {
+        let Some((step, report)) = unread.pop_front() else { break };
+        let outcome = report.read().map_err(|source| not_finite(plan, step, source))?;
+        observe(TrainEvent::Updated { step, outcome: &outcome });
+        last = Some(outcome);
+    }
+    Ok(last)
 }
 
 fn prepare_run_dir(plan: &TrainPlan) -> Result<(), TrainError> {
@@ -265,7 +288,7 @@ fn begin(
 
 fn step_params(plan: &TrainPlan, step: u64, per_epoch: u64) -> StepParams {
     let losses = plan.losses.with_weight_u_times(ramp(step, per_epoch));
-    StepParams { losses, camera: plan.camera, clip_norm: plan.clip_norm }
+    StepParams { losses, camera: plan.camera, clip_norm: plan.clip_norm, precision: plan.precision }
 }
 
 fn validate_and_rank(

@@ -22,6 +22,7 @@ use crate::config_plan::plan_from_config;
 use crate::device;
 use crate::example::Frames;
 use crate::feed::{batch_maker, sampler_of};
+use crate::initial_weights::{self, InitialWeightsError};
 use crate::losses::total::{LossConfig, SupervisedConfig, UnsupervisedConfig, WeakConfig};
 use crate::networks::depth_network::DepthConfig;
 use crate::networks::encoder_decoder::EncoderDecoderConfig;
@@ -29,7 +30,7 @@ use crate::networks::pose::PoseConfig;
 use crate::optim::adam::{Adam, AdamConfig};
 use crate::plan::TrainPlan;
 use crate::steps::model::{Model, ModelSpec};
-use crate::steps::train::{CameraMotion, StepLosses, StepParams};
+use crate::steps::train::{CameraMotion, Precision, StepLosses, StepParams};
 use crate::torch_shim;
 use crate::train_loop::TrainData;
 
@@ -66,6 +67,15 @@ pub enum NumberKind {
     Float64,
 }
 
+/// Numbers that the networks compute in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NetworkNumbers {
+    /// As everything else.
+    Float32,
+    /// bfloat16 as far as libtorch's autocast thinks it safe.
+    Bf16,
+}
+
 /// Arguments of `bench step`.
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -73,7 +83,8 @@ pub enum NumberKind {
   suw-trainer bench step data-manifests/training/demo.toml --json
 
 Without a run file: the encoder-decoder with default losses on a made-up batch. With --dump DIR the first batch, the weights
-and the settings are written before the first step, for tests/bench/step_torch.py.")]
+and the settings are written before the first step, for tests/bench/step_torch.py. A GPU is asked for the numbers of a step
+after the next one has begun, as in training; its parts are the times that the host takes to ask for them.")]
 pub struct StepArgs {
     /// Run file; its first batches are shown in turn.
     pub run: Option<PathBuf>,
@@ -104,6 +115,15 @@ pub struct StepArgs {
     /// Numbers.
     #[arg(long, value_enum, default_value = "float32")]
     pub kind: NumberKind,
+    /// Numbers of the networks alone, of a made-up step.
+    #[arg(long, value_enum, default_value = "float32", conflicts_with = "run")]
+    pub precision: NetworkNumbers,
+    /// Where a made-up step runs.
+    #[arg(long, value_name = "DEVICE", default_value = "auto", conflicts_with = "run")]
+    pub device: String,
+    /// Weights to begin with, such as RUN/best/model.safetensors; else those of the seed.
+    #[arg(long, value_name = "FILE")]
+    pub init: Option<PathBuf>,
     /// Write what other programs need to make the same steps.
     #[arg(long, value_name = "DIR")]
     pub dump: Option<PathBuf>,
@@ -173,6 +193,18 @@ fn step(args: &StepArgs) -> anyhow::Result<Exit> {
     }
     tch::manual_seed(1);
     let mut model = Model::new(&setup.model, setup.device);
+    if let Some(file) = &args.init {
+        let failed = |error: InitialWeightsError| Failure::usage(error.to_string());
+        let weights = initial_weights::read(file).map_err(failed)?;
+        let report = weights.load_into(&model.named()).map_err(failed)?;
+        if !report.missing.is_empty() || !report.misshapen.is_empty() {
+            let (missing, misshapen) = (&report.missing, &report.misshapen);
+            return Err(Failure::usage(format!(
+                "cannot begin with {file:?}: expected all weights of the networks, got none for {missing:?} and others for {misshapen:?}"
+            ))
+            .into());
+        }
+    }
     if let Some(folder) = &args.dump {
         let info = CaseInfo { learn: setup.learn.clone(), lr: setup.adam.lr };
         write_case(folder, &setup.batches[0], &model.to_host(), &info)?;
@@ -194,6 +226,7 @@ fn step(args: &StepArgs) -> anyhow::Result<Exit> {
         kind,
         n_warmup: args.warmup,
         n_steps: args.steps.max(1),
+        waits: !setup.device.is_cuda(),
     })?;
     let report = step_report(&setup, &times);
     if args.json {
@@ -212,7 +245,12 @@ fn setup_of_run(run: &Path, args: &StepArgs) -> anyhow::Result<Setup> {
     let batches = (0..n_batches).map(make).collect::<Result<_, _>>().context("nothing measured")?;
     Ok(Setup {
         learn: "run".to_owned(),
-        params: StepParams { losses: plan.losses, camera: plan.camera, clip_norm: plan.clip_norm },
+        params: StepParams {
+            losses: plan.losses,
+            camera: plan.camera,
+            clip_norm: plan.clip_norm,
+            precision: plan.precision,
+        },
         model: plan.model,
         adam: plan.adam,
         batches,
@@ -263,13 +301,24 @@ fn made_up_setup(args: &StepArgs) -> anyhow::Result<Setup> {
             losses: StepLosses::EncoderDecoder(losses),
             camera: CameraMotion::Predicted,
             clip_norm: f64::INFINITY,
+            precision: match args.precision {
+                NetworkNumbers::Float32 => Precision::Float32,
+                NetworkNumbers::Bf16 => Precision::Bfloat16,
+            },
         },
         adam: AdamConfig::default(),
         batches: vec![collate(made_up_examples(&of, Seed(1)), of.frames)],
-        device: device::DeviceChoice::Auto.open()?,
+        device: device_of(&args.device)?,
         n_threads: 0,
         learn: if everything { "suw" } else { "s" }.to_owned(),
     })
+}
+
+fn device_of(text: &str) -> anyhow::Result<Device> {
+    let choice = device::DeviceChoice::parse(text).ok_or_else(|| {
+        Failure::usage(format!("cannot use device {text:?}: expected auto, cpu or cuda:N"))
+    })?;
+    Ok(choice.open().map_err(|error| Failure::usage(error.to_string()))?)
 }
 
 fn step_report(setup: &Setup, times: &StepTimes) -> Value {

@@ -76,10 +76,9 @@ fn with_last_row(rotation: &Tensor, translation: &Tensor) -> Tensor {
     let mut shape = upper.size();
     let rank = shape.len();
     shape[rank - 2] = 1;
-    let last = Tensor::from_slice(&[0.0, 0.0, 0.0, 1.0f64])
-        .to_kind(upper.kind())
-        .to_device(upper.device())
-        .expand(shape, false);
+    // Made there: a copy from the host would be waited for.
+    let last = Tensor::zeros(shape, (upper.kind(), upper.device()));
+    let _ = last.select(-1, 3).fill_(1.0);
     Tensor::cat(&[upper, last], -2)
 }
 

@@ -8,7 +8,7 @@ use tch::Tensor;
 use super::clip::{Clip, ClipInputs};
 use super::ordinal::{DepthSpace, DrawnPair, WeakConfig, ordinal_loss_in};
 use super::scale_invariant::{data_loss, gradient_loss, scale_to_truth};
-use super::term::{LossTerm, first_not_finite};
+use super::term::LossTerm;
 use super::total::{UnsupervisedConfig, unsupervised_terms_of};
 use crate::networks::hourglass::depth_from_log;
 
@@ -81,11 +81,6 @@ impl HourglassReport {
             ("u", &self.unsupervised),
             ("w", &self.weak),
         ]
-    }
-
-    /// The first term that is not finite, or "total".
-    pub fn first_not_finite(&self) -> Option<&'static str> {
-        first_not_finite(&self.total, &self.terms())
     }
 }
 

@@ -8,6 +8,7 @@ use suw_shared::pair::Origin;
 use tch::{Kind, Tensor};
 
 use super::term::{LossTerm, sums_by_group};
+use crate::to_device::to_device;
 
 /// The weak loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -161,11 +162,13 @@ impl Ends {
             (y - half..=y + half).flat_map(row).collect()
         };
         let index = |places: Vec<i64>| {
-            Tensor::from_slice(&places).view([pairs.len() as i64, -1]).to_device(of.device())
+            to_device(&Tensor::from_slice(&places).view([pairs.len() as i64, -1]), of.device())
         };
         Self {
-            image: Tensor::from_slice(&pairs.iter().map(|p| p.image).collect::<Vec<_>>())
-                .to_device(of.device()),
+            image: to_device(
+                &Tensor::from_slice(&pairs.iter().map(|p| p.image).collect::<Vec<_>>()),
+                of.device(),
+            ),
             far: index(pairs.iter().flat_map(|p| patch(p, p.far_y, p.far_x)).collect()),
             near: index(pairs.iter().flat_map(|p| patch(p, p.near_y, p.near_x)).collect()),
         }
@@ -214,7 +217,7 @@ fn kept(ends: &Ends, depth: Option<&Tensor>, pairs: &[&DrawnPair], config: &Weak
     let depth = depth.detach();
     let mean = |t: Tensor| t.mean_dim([1i64].as_slice(), false, None);
     let right_by = mean(ends.far(&depth)) - mean(ends.near(&depth));
-    let margins = Tensor::from_slice(&margins).to_kind(depth.kind()).to_device(depth.device());
+    let margins = to_device(&Tensor::from_slice(&margins).to_kind(depth.kind()), depth.device());
     right_by.le_tensor(&margins)
 }
 

@@ -77,9 +77,11 @@ pub struct Classification {
 /// # Shapes
 /// - `logits`: `[N, K, h, w]`
 /// - `truth`: `[N, H, W]`, metres, 0 = not measured
+/// - `measured`: `[V]`, where `truth` is measured ([`measured_pixels`])
 pub fn classification_loss(
     logits: &Tensor,
     truth: &Tensor,
+    measured: &Tensor,
     bins: &DepthBins,
     config: &SupervisedConfig,
 ) -> Classification {
@@ -88,10 +90,10 @@ pub fn classification_loss(
     expect_dims("logits", logits, &[Axis::Is(n), Axis::Is(bins.n_bins()), free("h"), free("w")]);
     expect_dims("truth", truth, &[Axis::Is(n), free("H"), free("W")]);
 
-    let places = truth.gt(0.0).nonzero(); // [V, 3]
-    let image = places.select(1, 0).contiguous();
-    let depth = truth.reshape([-1]).index_select(0, &flat_index(&places, truth));
-    let sampled = sample_logits(logits, &places, (truth.size()[1], truth.size()[2])); // [V, K]
+    let places = Places::new(measured, (truth.size()[1], truth.size()[2]));
+    let image = &places.image;
+    let depth = truth.reshape([-1]).index_select(0, measured);
+    let sampled = sample_logits(logits, &places); // [V, K]
 
     let target = target(&depth.to_kind(sampled.kind()), bins, config);
     let (chosen, entropy) = match target {
@@ -106,10 +108,15 @@ pub fn classification_loss(
     };
     // The weights sum to 1, so the cross-entropy is logsumexp minus the weighted logit.
     let cross_entropy = sampled.logsumexp([1i64].as_slice(), false) - chosen;
-    let counts = sums_by_group(&Tensor::ones_like(&image), &image, n);
-    let term = LossTerm::mean_of_means(&sums_by_group(&cross_entropy, &image, n), &counts);
-    let floor = LossTerm::mean_of_means(&sums_by_group(&entropy, &image, n), &counts).value;
+    let counts = sums_by_group(&Tensor::ones_like(image), image, n);
+    let term = LossTerm::mean_of_means(&sums_by_group(&cross_entropy, image, n), &counts);
+    let floor = LossTerm::mean_of_means(&sums_by_group(&entropy, image, n), &counts).value;
     Classification { term, entropy: floor }
+}
+
+/// The measured pixels of `[N, H, W]`, flattened, rising: `[V]`. Waits for the device, which does not know how many they are.
+pub fn measured_pixels(truth: &Tensor) -> Tensor {
+    truth.reshape([-1]).gt(0.0).nonzero().squeeze_dim(1)
 }
 
 /// Distance of the depth from the measured one, clamped to the bins' range.
@@ -157,30 +164,41 @@ fn target(depth: &Tensor, bins: &DepthBins, config: &SupervisedConfig) -> Target
     Target::Weights { weights, entropy }
 }
 
-/// Rows of `[V, 3]` (image, row, column) as places in a flattened `[N, H, W]`.
-fn flat_index(places: &Tensor, of: &Tensor) -> Tensor {
-    let size = of.size();
-    (places.select(1, 0) * size[1] + places.select(1, 1)) * size[2] + places.select(1, 2)
+/// Pixels of `[N, H, W]`, each `[V]`.
+struct Places {
+    image: Tensor,
+    row: Tensor,
+    column: Tensor,
+    /// H, W.
+    size: (i64, i64),
+}
+
+impl Places {
+    /// From places in the flattened pictures.
+    fn new(flat: &Tensor, size: (i64, i64)) -> Self {
+        let (height, width) = size;
+        let rows = flat.divide_scalar_mode(width, "floor"); // of all pictures
+        let image = rows.divide_scalar_mode(height, "floor");
+        Self { row: &rows - &image * height, column: flat - rows * width, image, size }
+    }
 }
 
 /// Logits at pixels of the full size: `[V, K]`. The four neighbors are rows of a channels-last copy.
-fn sample_logits(logits: &Tensor, places: &Tensor, size: (i64, i64)) -> Tensor {
+fn sample_logits(logits: &Tensor, places: &Places) -> Tensor {
     let shape = logits.size();
     let (n_bins, h, w) = (shape[1], shape[2], shape[3]);
     let table = logits.permute([0, 2, 3, 1]).reshape([-1, n_bins]);
     // Pixel centers at halves: (x + 0.5) w / W - 0.5, clamped to the border.
-    let low = |axis: i64, small: i64, large: i64| {
-        let position = (places.select(1, axis).to_kind(Kind::Double) + 0.5)
-            * (small as f64 / large as f64)
-            - 0.5;
+    let low = |at: &Tensor, small: i64, large: i64| {
+        let position = (at.to_kind(Kind::Double) + 0.5) * (small as f64 / large as f64) - 0.5;
         let position = position.clamp(0.0, (small - 1) as f64);
         let low = position.floor().clamp_max((small - 2).max(0) as f64);
         let weight = (position - &low).to_kind(logits.kind()).unsqueeze(1);
         (low.to_kind(Kind::Int64), weight)
     };
-    let (row, down) = low(1, h, size.0);
-    let (column, right) = low(2, w, size.1);
-    let first = (places.select(1, 0) * h + row) * w + column;
+    let (row, down) = low(&places.row, h, places.size.0);
+    let (column, right) = low(&places.column, w, places.size.1);
+    let first = (&places.image * h + row) * w + column;
     let (step_down, step_right) = (if h > 1 { w } else { 0 }, i64::from(w > 1));
     let at = |offset: i64| table.index_select(0, &(&first + offset));
     let top = at(0) * (1.0 - &right) + at(step_right) * &right;
@@ -206,7 +224,7 @@ mod tests {
         center: BinCenter,
     ) -> Classification {
         let config = SupervisedConfig { softness, center, ..SupervisedConfig::default() };
-        classification_loss(logits, truth, &bins(), &config)
+        classification_loss(logits, truth, &measured_pixels(truth), &bins(), &config)
     }
 
     #[track_caller]
@@ -253,7 +271,8 @@ mod tests {
         let truth = Tensor::from_slice(&[10.0]).view([1, 1, 1]);
         let logits = Tensor::zeros([1, 128, 1, 1], (Kind::Double, Device::Cpu));
         let config = SupervisedConfig::default();
-        let loss = classification_loss(&logits, &truth, &DepthBins::KITTI, &config);
+        let measured = measured_pixels(&truth);
+        let loss = classification_loss(&logits, &truth, &measured, &DepthBins::KITTI, &config);
         assert!((f64::try_from(loss.entropy).unwrap() - 1.877).abs() < 5e-4);
         check_close(loss.term.value_f64(), 128f64.ln());
     }
@@ -289,8 +308,10 @@ mod tests {
     fn sampling_equals_libtorchs_grid_sampler() {
         let logits = Tensor::linspace(-3.0, 5.0, 2 * 4 * 3 * 5, (Kind::Double, Device::Cpu)).sin();
         let logits = logits.view([2, 4, 3, 5]);
-        let places = Tensor::ones([2, 12, 20], (Kind::Double, Device::Cpu)).nonzero();
-        let got = sample_logits(&logits, &places, (12, 20)).view([2, 240, 4]).transpose(1, 2);
+        let ones = Tensor::ones([2, 12, 20], (Kind::Double, Device::Cpu));
+        let at = Places::new(&measured_pixels(&ones), (12, 20));
+        let got = sample_logits(&logits, &at).view([2, 240, 4]).transpose(1, 2);
+        let places = ones.nonzero();
         let scaled = |axis: i64, n: f64| {
             (places.select(1, axis).to_kind(Kind::Double) * 2.0 + 1.0) / n - 1.0
         };

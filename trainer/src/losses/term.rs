@@ -56,6 +56,11 @@ impl LossTerm {
         self.count.int64_value(&[])
     }
 
+    /// The same as it lies on its device: a scalar of kind i64.
+    pub(crate) fn count_tensor(&self) -> &Tensor {
+        &self.count
+    }
+
     /// Were there no labels? Waits for the device.
     pub fn is_empty(&self) -> bool {
         self.count() == 0
@@ -65,18 +70,6 @@ impl LossTerm {
     pub fn value_f64(&self) -> f64 {
         self.value.double_value(&[])
     }
-}
-
-/// The first term that is not finite where their total is not, or "total". Waits for the device.
-pub(super) fn first_not_finite(
-    total: &Tensor,
-    terms: &[(&'static str, &LossTerm)],
-) -> Option<&'static str> {
-    if total.double_value(&[]).is_finite() {
-        return None;
-    }
-    let term = terms.iter().find(|(_, term)| !term.value_f64().is_finite());
-    Some(term.map_or("total", |(name, _)| *name))
 }
 
 /// Sum of the kept values and their number in each image: `[N]`, `[N]`.

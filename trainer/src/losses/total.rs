@@ -16,8 +16,7 @@ use super::ego_motion::ego_loss;
 use super::object_motion::{composite_loss, object_loss};
 use super::ordinal::ordinal_loss;
 use super::smoothness::smoothness_loss;
-use super::supervised::{classification_loss, depth_loss};
-use super::term::first_not_finite;
+use super::supervised::{classification_loss, depth_loss, measured_pixels};
 use crate::depth_bins::DepthBins;
 use crate::dims::{Axis, expect_dims};
 
@@ -27,6 +26,8 @@ pub struct LossInputs<'a> {
     pub logits: &'a Tensor,
     /// `[N, H, W]`, metres, 0 = not measured.
     pub gt: Option<&'a Tensor>,
+    /// `[V]`: the measured pixels of `gt` ([`measured_pixels`]); `None` = they are looked for.
+    pub measured: Option<&'a Tensor>,
     /// What L_u needs.
     pub clip: Option<ClipInputs<'a>>,
     /// What L_w needs.
@@ -132,11 +133,6 @@ impl LossReport {
             ("w", &self.weak),
         ]
     }
-
-    /// The first term that is not finite, or "total".
-    pub fn first_not_finite(&self) -> Option<&'static str> {
-        first_not_finite(&self.total, &self.terms())
-    }
 }
 
 /// All terms of a batch.
@@ -193,7 +189,15 @@ fn supervised_terms(
     let (n, (height, width)) = (depth.size()[0], inputs.size());
     expect_dims("gt", gt, &[Axis::Is(n), Axis::Is(height), Axis::Is(width)]);
     let gt = gt.to_kind(depth.kind());
-    let cls = classification_loss(logits, &gt, &config.bins, supervised);
+    let found;
+    let measured = match inputs.measured {
+        Some(measured) => measured,
+        None => {
+            found = measured_pixels(&gt);
+            &found
+        }
+    };
+    let cls = classification_loss(logits, &gt, measured, &config.bins, supervised);
     let depth = depth_loss(depth, &gt, &config.bins, supervised.regression);
     let value = &cls.term.value + &depth.value * supervised.weight_depth;
     // Both stand on the same pixels.

@@ -111,8 +111,8 @@ impl Adam {
         }
     }
 
-    /// Scales all gradients together to a norm of at most `max`; returns the norm before. Waits for the device.
-    pub fn clip_grad_norm(&mut self, max: f64) -> f64 {
+    /// Scales all gradients together to a norm of at most `max`; returns the norm before, a scalar on their device.
+    pub fn clip_grad_norm(&mut self, max: f64) -> Tensor {
         no_grad(|| {
             let gradients: Vec<Tensor> = self
                 .slots
@@ -121,16 +121,24 @@ impl Adam {
                 .filter(Tensor::defined)
                 .collect();
             if gradients.is_empty() {
-                return 0.0;
+                return Tensor::from(0.0);
             }
-            let norm = torch_shim::norm(&gradients).unwrap_or_else(|| {
-                let norms: Vec<Tensor> =
-                    gradients.iter().map(|g| g.norm().to_kind(Kind::Double)).collect();
-                Tensor::stack(&norms, 0).norm().double_value(&[])
-            });
-            if norm > max {
+            if let Some(norm) = torch_shim::norm(&gradients) {
+                if norm > max {
+                    for mut gradient in gradients {
+                        let _ = gradient.g_mul_scalar_(max / (norm + 1e-6));
+                    }
+                }
+                return Tensor::from(norm);
+            }
+            // The host does not know the norm, and does not wait for it.
+            let norms: Vec<Tensor> =
+                gradients.iter().map(|g| g.norm().to_kind(Kind::Double)).collect();
+            let norm = Tensor::stack(&norms, 0).norm();
+            if max.is_finite() {
+                let scale = ((&norm + 1e-6).reciprocal() * max).clamp_max(1.0);
                 for mut gradient in gradients {
-                    let _ = gradient.g_mul_scalar_(max / (norm + 1e-6));
+                    let _ = gradient.g_mul_(&scale.to_kind(gradient.kind()));
                 }
             }
             norm
@@ -139,6 +147,12 @@ impl Adam {
 
     /// One update from the gradients there are.
     pub fn step(&mut self) {
+        self.step_unless(None);
+    }
+
+    /// [`Adam::step`]; nothing changes where `skip`, one float32 on the device of the variables, is not 0. Only devices that
+    /// nobody waits for need it.
+    pub fn step_unless(&mut self, skip: Option<&Tensor>) {
         let config = self.config;
         let mut due: Vec<(&mut Slot, Tensor)> = Vec::with_capacity(self.slots.len());
         for slot in &mut self.slots {
@@ -159,7 +173,11 @@ impl Adam {
                 steps: slot.steps,
             })
             .collect();
-        if torch_shim::adam(&together, AdamNumbers { lr, beta1, beta2, eps, decay }) {
+        let numbers = AdamNumbers { lr, beta1, beta2, eps, decay };
+        if let Some(skip) = skip {
+            return torch_shim::fused_adam(&together, numbers, skip);
+        }
+        if torch_shim::adam(&together, numbers) {
             return;
         }
         drop(together);
@@ -389,9 +407,34 @@ mod tests {
             [("a", &a), ("b", &b)].map(|(name, v)| (name.to_string(), v.shallow_clone()));
         let mut adam = Adam::new(BTreeMap::from(variables), AdamConfig::default());
         ((a.square() + b.square()).sum(None) * 0.5).backward();
-        assert_eq!(adam.clip_grad_norm(10.0), 5.0);
+        let norm = |adam: &mut Adam, max| adam.clip_grad_norm(max).double_value(&[]);
+        assert_eq!(norm(&mut adam, 10.0), 5.0);
         assert_eq!(f64::try_from(a.grad()).unwrap(), 3.0);
-        assert_eq!(adam.clip_grad_norm(1.0), 5.0);
+        assert_eq!(norm(&mut adam, 1.0), 5.0);
         assert!((f64::try_from(b.grad()).unwrap() - 0.8).abs() < 1e-6);
+    }
+
+    /// What GPUs run, on the CPU.
+    #[test]
+    fn the_fused_update_is_the_same_and_can_be_skipped() {
+        let config = AdamConfig { lr: 0.1, weight_decay: 0.01, ..AdamConfig::default() };
+        let values = [3.0, -2.0, 0.5];
+        let (own, fused) = (variable(&values), variable(&values));
+        let (mut of_own, mut of_fused) = (adam(&own, config), adam(&fused, config));
+        let slopes = |x: &Tensor| (x.square() * x.sin()).sum(None).backward();
+        let flag = |value: f32| Tensor::from_slice(&[value]);
+        for _ in 0..5 {
+            slopes(&own);
+            slopes(&fused);
+            of_own.step();
+            of_fused.step_unless(Some(&flag(0.0)));
+            of_own.zero_grad();
+            of_fused.zero_grad();
+            assert!(f64::try_from((&own - &fused).abs().max()).unwrap() < 1e-7);
+        }
+        let before = fused.detach().copy();
+        slopes(&fused);
+        of_fused.step_unless(Some(&flag(1.0)));
+        assert!(fused.detach().equal(&before));
     }
 }

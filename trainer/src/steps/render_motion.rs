@@ -209,6 +209,7 @@ mod tests {
             jittered: frames.copy(),
             frames,
             depth: Tensor::zeros([1, HEIGHT, WIDTH], (Kind::Float, Device::Cpu)),
+            measured: Tensor::zeros([0], (Kind::Int64, Device::Cpu)),
             intrinsics: Tensor::from_slice(&k).view([1, 3, 3]),
             motion: Tensor::eye(4, (Kind::Float, Device::Cpu)).expand([1, 2, 4, 4], false),
             objects: Some(objects),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use suw_shared::sample_key::SampleKey;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::batch::Batch;
 use crate::losses::hourglass::{HourglassInputs, HourglassLossConfig, hourglass_losses};
@@ -18,6 +18,7 @@ use crate::networks::pose::PoseNetwork;
 use crate::optim::adam::Adam;
 use crate::run_log::LoggedTerm;
 use crate::steps::model::Model;
+use crate::torch_shim;
 
 /// Where camera motion comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +77,26 @@ impl StepLosses {
     }
 }
 
+/// Numbers that the networks compute in; losses and weights are always float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// float32.
+    #[default]
+    Float32,
+    /// bfloat16 where libtorch's autocast thinks it safe.
+    Bfloat16,
+}
+
+impl Precision {
+    /// What the networks make of their input, in this precision.
+    fn compute(self, device: Device, networks: impl FnOnce() -> Tensor) -> Tensor {
+        match self {
+            Self::Float32 => networks(),
+            Self::Bfloat16 => torch_shim::in_bfloat16(device, networks).to_kind(Kind::Float),
+        }
+    }
+}
+
 /// How one update is made.
 #[derive(Clone, Debug)]
 pub struct StepParams {
@@ -85,6 +106,8 @@ pub struct StepParams {
     pub camera: CameraMotion,
     /// Longest gradient; infinite = any.
     pub clip_norm: f64,
+    /// Numbers of the networks.
+    pub precision: Precision,
 }
 
 /// What one update saw.
@@ -125,6 +148,71 @@ pub enum StepPhase {
     Optimizer,
 }
 
+/// What one update computed, as it lies on its device. Reading it waits for the device.
+#[derive(Debug)]
+pub struct StepReport {
+    keys: Vec<SampleKey>,
+    losses: StepLosses,
+    names: Vec<&'static str>,
+    /// Raw terms in the order of `names`, then the least value of `cls`, then the total: f64.
+    values: Tensor,
+    /// Of each term, i64.
+    counts: Tensor,
+    gradient_norm: Option<Tensor>,
+    translation_m: Option<Tensor>,
+}
+
+impl StepReport {
+    /// The numbers, unless one is not finite.
+    pub fn read(&self) -> Result<StepOutcome, NotFinite> {
+        let values = numbers::<f64>(&self.values);
+        let counts = numbers::<i64>(&self.counts);
+        let (raw, entropy, total) =
+            (&values[..self.names.len()], values[counts.len()], values[counts.len() + 1]);
+        let mut terms: BTreeMap<String, LoggedTerm> = (self.names.iter().zip(raw).zip(&counts))
+            .map(|((name, &raw), &count)| {
+                let weighted = self.losses.weight_of(name) * raw;
+                ((*name).to_owned(), LoggedTerm { raw, weighted, count })
+            })
+            .collect();
+        if let Some(cls) = terms.get("cls") {
+            // Above the entropy of its targets.
+            let raw = cls.raw - entropy;
+            let excess = LoggedTerm { raw, weighted: raw, count: cls.count };
+            terms.insert("cls_excess".to_owned(), excess);
+        }
+        let scalar = |tensor: &Tensor| tensor.double_value(&[]);
+        let gradient_norm = self.gradient_norm.as_ref().map_or(0.0, scalar);
+        let not_finite = if !total.is_finite() {
+            let term = self.names.iter().zip(raw).find(|(_, raw)| !raw.is_finite());
+            Some(term.map_or("total", |(name, _)| *name))
+        } else {
+            (!gradient_norm.is_finite()).then_some("gradient")
+        };
+        match not_finite {
+            Some(term) => Err(NotFinite {
+                term: term.to_owned(),
+                keys: self.keys.iter().map(SampleKey::to_string).collect(),
+                terms,
+            }),
+            None => Ok(StepOutcome {
+                total,
+                terms,
+                gradient_norm,
+                translation_m: self.translation_m.as_ref().map(scalar),
+            }),
+        }
+    }
+}
+
+fn numbers<T: tch::kind::Element + Copy>(tensor: &Tensor) -> Vec<T>
+where
+    Vec<T>: TryFrom<Tensor>,
+{
+    let on_host = tensor.to_device(Device::Cpu).contiguous();
+    Vec::try_from(on_host).unwrap_or_else(|_| panic!("invariant: numbers of the stated kind"))
+}
+
 /// Motions of one batch as the networks predict them.
 struct PredictedMotion {
     ego: Option<Tensor>,            // [N, 2, 6]
@@ -132,13 +220,14 @@ struct PredictedMotion {
     objects: Option<Tensor>,        // [M, 2, 6]
 }
 
-/// One update. The weights stay as they are where a term is not finite.
+/// One update. On the CPU the weights stay as they are where a term is not finite, and that is the answer. A GPU is not waited
+/// for: it leaves the weights alone by itself, and [`StepReport::read`] tells.
 pub fn train_step(
     model: &Model,
     optimizer: &mut Adam,
     batch: &Batch,
     params: &StepParams,
-) -> Result<StepOutcome, NotFinite> {
+) -> Result<StepReport, NotFinite> {
     train_step_watched(model, optimizer, batch, params, &mut |_| {})
 }
 
@@ -149,53 +238,50 @@ pub fn train_step_watched(
     batch: &Batch,
     params: &StepParams,
     after: &mut dyn FnMut(StepPhase),
-) -> Result<StepOutcome, NotFinite> {
+) -> Result<StepReport, NotFinite> {
+    let device = batch.frames.device();
+    let waits = !device.is_cuda();
     let inputs = normalize_images(&batch.jittered); // [N, F, 3, H, W]
-    let output = model.depth.forward(&inputs.select(1, batch.target), Mode::Train);
+    let output = params
+        .precision
+        .compute(device, || model.depth.forward(&inputs.select(1, batch.target), Mode::Train));
     let learns_motion = params.losses.unsupervised().is_some();
     let motion = match (&model.pose, model.depth.encoder()) {
         (Some(pose), Some(encoder)) if learns_motion => {
-            predict_motion(pose, encoder, batch, &inputs, params.camera)
+            predict_motion(pose, encoder, batch, &inputs, params)
         }
         _ => PredictedMotion { ego: None, target_objects: None, objects: None },
     };
     after(StepPhase::Forward);
-    let judged = judge(&output, batch, &motion, &params.losses);
-    let not_finite = |term: &str| NotFinite {
-        term: term.to_owned(),
-        keys: batch.keys.iter().map(SampleKey::to_string).collect(),
-        terms: judged.terms.clone(),
-    };
-    if let Some(term) = judged.not_finite {
-        return Err(not_finite(term));
+    let (total, mut report) = judge(&output, batch, &motion, &params.losses);
+    if waits {
+        report.read()?;
     }
     after(StepPhase::Losses);
     optimizer.zero_grad();
-    judged.total.backward();
+    total.backward();
     after(StepPhase::Backward);
-    let gradient_norm = optimizer.clip_grad_norm(params.clip_norm);
-    if !gradient_norm.is_finite() {
-        return Err(not_finite("gradient"));
+    let norm = optimizer.clip_grad_norm(params.clip_norm);
+    let skip = (!waits).then(|| {
+        let finite = (&norm + total.detach().to_kind(Kind::Double)).isfinite();
+        finite.logical_not().to_kind(Kind::Float).view([1])
+    });
+    report.gradient_norm = Some(norm);
+    if waits {
+        report.read()?;
     }
-    optimizer.step();
-    let outcome = StepOutcome {
-        total: judged.total.double_value(&[]),
-        terms: judged.terms,
-        gradient_norm,
-        translation_m: motion.ego.as_ref().map(mean_translation),
-    };
+    optimizer.step_unless(skip.as_ref());
     after(StepPhase::Optimizer);
-    Ok(outcome)
+    Ok(report)
 }
 
 /// The losses of one batch.
-struct Judged {
-    total: Tensor,
-    terms: BTreeMap<String, LoggedTerm>,
-    not_finite: Option<&'static str>,
-}
-
-fn judge(output: &Tensor, batch: &Batch, motion: &PredictedMotion, losses: &StepLosses) -> Judged {
+fn judge(
+    output: &Tensor,
+    batch: &Batch,
+    motion: &PredictedMotion,
+    losses: &StepLosses,
+) -> (Tensor, StepReport) {
     let pairs: Vec<DrawnPair> = batch.pairs.iter().map(drawn_pair).collect();
     let ego = motion.ego.as_ref().map_or(Motion::Known(&batch.motion), Motion::Vectors);
     let objects = match (&motion.target_objects, &motion.objects) {
@@ -214,22 +300,35 @@ fn judge(output: &Tensor, batch: &Batch, motion: &PredictedMotion, losses: &Step
         objects,
     });
     let gt = Some(&batch.depth);
+    let translation = motion.ego.as_ref().map(mean_translation);
+    let report = |terms: &[(&'static str, &LossTerm)], entropy: &Tensor, total: &Tensor| {
+        let scalar = |of: &Tensor| of.detach().to_kind(Kind::Double);
+        let values = terms.iter().map(|(_, term)| scalar(&term.value));
+        let values: Vec<Tensor> = values.chain([scalar(entropy), scalar(total)]).collect();
+        let counts: Vec<&Tensor> = terms.iter().map(|(_, term)| term.count_tensor()).collect();
+        StepReport {
+            keys: batch.keys.clone(),
+            losses: *losses,
+            names: terms.iter().map(|(name, _)| *name).collect(),
+            values: Tensor::stack(&values, 0),
+            counts: Tensor::stack(&counts, 0),
+            gradient_norm: None,
+            translation_m: translation.as_ref().map(Tensor::shallow_clone),
+        }
+    };
     match losses {
         StepLosses::EncoderDecoder(config) => {
-            let inputs = LossInputs { logits: output, gt, clip, pairs: &pairs };
-            let report = encoder_decoder_losses(&inputs, config);
-            let mut terms = logged_terms(&report.terms(), losses);
-            let excess = report.cls.value_f64() - report.cls_entropy.double_value(&[]);
-            let count = report.cls.count();
-            let excess = LoggedTerm { raw: excess, weighted: excess, count };
-            terms.insert("cls_excess".to_owned(), excess);
-            Judged { not_finite: report.first_not_finite(), total: report.total, terms }
+            let measured = Some(&batch.measured);
+            let inputs = LossInputs { logits: output, gt, measured, clip, pairs: &pairs };
+            let judged = encoder_decoder_losses(&inputs, config);
+            let told = report(&judged.terms(), &judged.cls_entropy, &judged.total);
+            (judged.total, told)
         }
         StepLosses::Hourglass(config) => {
             let inputs = HourglassInputs { log_depth: output, gt, clip, pairs: &pairs };
-            let report = hourglass_losses(&inputs, config);
-            let terms = logged_terms(&report.terms(), losses);
-            Judged { not_finite: report.first_not_finite(), total: report.total, terms }
+            let judged = hourglass_losses(&inputs, config);
+            let told = report(&judged.terms(), &judged.total.zeros_like(), &judged.total);
+            (judged.total, told)
         }
     }
 }
@@ -239,12 +338,15 @@ fn predict_motion(
     encoder: &Encoder,
     batch: &Batch,
     inputs: &Tensor,
-    camera: CameraMotion,
+    params: &StepParams,
 ) -> PredictedMotion {
+    let device = inputs.device();
     let size = inputs.size();
     let (n, h, w) = (size[0], size[3], size[4]);
-    let ego = (camera == CameraMotion::Predicted)
-        .then(|| pose.ego(encoder, &inputs.view([n, 9, h, w]), Mode::Train));
+    let ego = (params.camera == CameraMotion::Predicted).then(|| {
+        let frames = inputs.view([n, 9, h, w]);
+        params.precision.compute(device, || pose.ego(encoder, &frames, Mode::Train))
+    });
     let m = batch.object_image.size()[0];
     let Some(objects) = batch.objects.as_ref().filter(|_| m > 0) else {
         return PredictedMotion { ego, target_objects: None, objects: None };
@@ -254,7 +356,8 @@ fn predict_motion(
     let masked = normalize_images(&masked).view([m, 9, h, w]);
     let target = objects.select(1, batch.target); // [N, H, W]
     let mask = target_masks(objects, image, index); // [M, H, W]
-    let motion = pose.object(encoder, &masked, &mask, Mode::Train);
+    let motion =
+        params.precision.compute(device, || pose.object(encoder, &masked, &mask, Mode::Train));
     PredictedMotion { ego, target_objects: Some(target.contiguous()), objects: Some(motion) }
 }
 
@@ -270,29 +373,59 @@ fn drawn_pair((image, pair): &(i64, suw_shared::pair::Pair)) -> DrawnPair {
     }
 }
 
-/// Mean length of the translations.
+/// Mean length of the translations: f64.
 ///
 /// # Shapes
 /// - `vectors`: `[N, 2, 6]`, translation first
-fn mean_translation(vectors: &Tensor) -> f64 {
+fn mean_translation(vectors: &Tensor) -> Tensor {
     let translation = vectors.detach().narrow(2, 0, 3);
-    translation
-        .square()
-        .sum_dim_intlist(2, false, Kind::Float)
-        .sqrt()
-        .mean(Kind::Float)
-        .double_value(&[])
+    let lengths = translation.square().sum_dim_intlist(2, false, Kind::Float).sqrt();
+    lengths.mean(Kind::Float).to_kind(Kind::Double)
 }
 
-/// Raw and weighted terms. The encoder-decoder's `cls_excess` is the classification loss above the entropy of its target.
-fn logged_terms(
-    terms: &[(&'static str, &LossTerm)],
-    losses: &StepLosses,
-) -> BTreeMap<String, LoggedTerm> {
-    let logged = |(name, term): &(&'static str, &LossTerm)| {
-        let raw = term.value_f64();
-        let weighted = losses.weight_of(name) * raw;
-        ((*name).to_owned(), LoggedTerm { raw, weighted, count: term.count() })
-    };
-    terms.iter().map(logged).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::losses::total::LossConfig;
+
+    fn report(values: [f64; 4], gradient_norm: f64) -> StepReport {
+        StepReport {
+            keys: vec![SampleKey::new("a/0".to_owned()).unwrap()],
+            losses: StepLosses::EncoderDecoder(LossConfig::default()),
+            names: vec!["cls", "depth"],
+            values: Tensor::from_slice(&values),
+            counts: Tensor::from_slice(&[7i64, 9]),
+            gradient_norm: Some(Tensor::from(gradient_norm)),
+            translation_m: None,
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_by_name() {
+        // cls 3 of which 2 are its targets' entropy, depth 4 at weight 0.1, total 3.4.
+        let outcome = report([3.0, 4.0, 2.0, 3.4], 0.5).read().unwrap();
+        assert_eq!((outcome.total, outcome.gradient_norm, outcome.translation_m), (3.4, 0.5, None));
+        let term = |name: &str| {
+            let LoggedTerm { raw, weighted, count } = outcome.terms[name];
+            (raw, weighted, count)
+        };
+        assert_eq!(term("cls"), (3.0, 3.0, 7));
+        assert_eq!(term("cls_excess"), (1.0, 1.0, 7));
+        assert_eq!(term("depth"), (4.0, 0.4, 9));
+        assert_eq!(outcome.terms.len(), 3);
+    }
+
+    #[test]
+    fn what_is_not_finite_is_named() {
+        let (nan, inf) = (f64::NAN, f64::INFINITY);
+        for (values, norm, term) in [
+            ([nan, nan, 0.0, nan], 1.0, "cls"),
+            ([1.0, inf, 0.0, inf], 1.0, "depth"),
+            ([1.0, 2.0, 0.0, inf], 1.0, "total"),
+            ([1.0, 2.0, 0.0, 3.0], nan, "gradient"),
+        ] {
+            let told = report(values, norm).read().unwrap_err();
+            assert_eq!((told.term.as_str(), &told.keys[..]), (term, &["a/0".to_owned()][..]));
+        }
+    }
 }

@@ -13,10 +13,11 @@ use suw_trainer::losses::total::{LossConfig, ObjectLoss, ObjectPose};
 use suw_trainer::networks::blocks::Residual;
 use suw_trainer::networks::depth_network::DepthConfig;
 use suw_trainer::networks::encoder_decoder::{EncoderDecoderConfig, LogitsNorm};
+use suw_trainer::networks::hourglass::{HourglassConfig, Pooling, UpWidths, Upsampling};
 use suw_trainer::networks::pose::{ObjectPooling, PoseConfig, PoseOutputs};
 use suw_trainer::optim::schedule::Milestone;
 use suw_trainer::plan::TrainPlan;
-use suw_trainer::steps::train::{CameraMotion, StepLosses};
+use suw_trainer::steps::train::{CameraMotion, Precision, StepLosses};
 
 use crate::kit::{Toy, expect_code, stderr};
 
@@ -150,10 +151,56 @@ fn words_of_the_networks_and_of_the_optimizer() {
     check(&toy, "train.lr_drop", &cases, |p| p.schedule.milestone);
     check(&toy, "train.clip_norm", &[("0.0", f64::INFINITY), ("2.0", 2.0)], |p| p.clip_norm);
     check(&toy, "train.weight_decay", &[("0.1", 0.1)], |p| p.adam.weight_decay);
+    let cases = [("float32", Precision::Float32), ("bf16", Precision::Bfloat16)];
+    check(&toy, "train.precision", &cases, |p| p.precision);
     check(&toy, "train.beta1", &[("0.5", 0.5)], |p| p.adam.beta1);
     check(&toy, "train.beta2", &[("0.99", 0.99)], |p| p.adam.beta2);
     check(&toy, "augment.flip", &[("0.25", 0.25)], |p| p.examples.augment.flip);
     check(&toy, "augment.hue", &[("0.25", 0.25)], |p| p.examples.augment.hue);
+}
+
+#[test]
+fn words_of_the_hourglass() {
+    let toy = Toy::new();
+    let table = [
+        ("pooling", "average"),
+        ("upsampling", "bilinear"),
+        ("stem_kernel", "7"),
+        ("up_widths", "table"),
+    ];
+    let with = |key: &str, word: &str| -> HourglassConfig {
+        let words = table.map(|(name, default)| {
+            format!("network.hourglass.{name}={}", if name == key { word } else { default })
+        });
+        let mut sets = vec!["network.kind=hourglass", "losses.use=[\"S\"]"];
+        sets.extend(words.iter().map(String::as_str));
+        match plan(&toy, &sets).model.network {
+            DepthConfig::Hourglass(network) => network,
+            DepthConfig::EncoderDecoder(_) => panic!("expected the hourglass"),
+        }
+    };
+    let printed = HourglassConfig::default();
+    assert_eq!(with("", ""), printed);
+    let pooling = [
+        ("average", Pooling::Average),
+        ("max", Pooling::Max),
+        ("max-outside", Pooling::MaxOutside),
+    ];
+    for (word, pooling) in pooling {
+        assert_eq!(with("pooling", word), HourglassConfig { pooling, ..printed });
+    }
+    let upsampling = [
+        ("bilinear", Upsampling::Bilinear),
+        ("bilinear-corners", Upsampling::BilinearCorners),
+        ("nearest", Upsampling::Nearest),
+    ];
+    for (word, upsampling) in upsampling {
+        assert_eq!(with("upsampling", word), HourglassConfig { upsampling, ..printed });
+    }
+    assert_eq!(with("stem_kernel", "3"), HourglassConfig { stem_kernel: 3, ..printed });
+    for (word, up_widths) in [("table", UpWidths::Table), ("swapped", UpWidths::Swapped)] {
+        assert_eq!(with("up_widths", word), HourglassConfig { up_widths, ..printed });
+    }
 }
 
 fn first_line(toy: &Toy, dir: &str) -> serde_json::Value {
@@ -193,6 +240,7 @@ fn every_variant_of_object_motion_and_pose_makes_an_update() {
         ("velocity", &["pose.outputs=constant-velocity", "pose.stride=2"]),
         ("frame", &["pose.object_pooling=whole-frame", "losses.unsupervised.automask=on"]),
         ("network", &["network.residual=on", "network.logits_norm=on"]),
+        ("bf16", &["train.precision=bf16"]),
     ] {
         let mut args = vec!["--set", "train.max_steps=1"];
         args.extend(sets.iter().flat_map(|set| ["--set", *set]));
