@@ -47,6 +47,9 @@ bench-trainer: build
 	@bash tests/bench/trainer_shards.sh
 	@.deps/bench-trainer-env/bin/python tests/bench/trainer.py --shards target/bench/trainer/shards $(BENCH_TRAINER_ARGS)
 
+clean-demo: ## forget what the demo made, so that the next one makes all of it again
+	@rm -rf demo/out runs/demo
+
 lint: setup ## format, clippy, documentation; warnings are errors
 	@cargo fmt --all --check
 	@cargo clippy --release --locked --workspace --all-targets -- -D warnings
