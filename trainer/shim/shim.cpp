@@ -290,65 +290,7 @@ struct Convolve : Function<Convolve> {
   }
 };
 
-// The photometric error of pictures against targets whose window statistics are known: [N, C, H, W] to [N, H, W]. One pass
-// forward and one back; nothing between is kept.
-struct Photometric : Function<Photometric> {
-  // Calls f(image * C + channel first plane, first, end) for parts of all images' rows.
-  template <typename F>
-  static void for_rows(const Tensor& x, const F& f) {
-    const int64_t parts = parts_per_image(x.size(0), x.size(2));
-    for_parts(x.size(0) * parts, [&](int64_t i) {
-      const auto [first, end] = part_of(x.size(2), parts, i % parts);
-      f(i / parts, first, end);
-    });
-  }
-
-  static Tensor forward(AutogradContext* ctx, const Tensor& x, const Tensor& t, const Tensor& mean, const Tensor& variance,
-                        double ssim_weight) {
-    const int64_t c = x.size(1), h = x.size(2), w = x.size(3), plane = h * w;
-    Tensor error = at::zeros({x.size(0), h, w}, x.options());
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "photometric", [&] {
-      const scalar_t *px = x.const_data_ptr<scalar_t>(), *pt = t.const_data_ptr<scalar_t>();
-      const scalar_t *pm = mean.const_data_ptr<scalar_t>(), *pv = variance.const_data_ptr<scalar_t>();
-      scalar_t* out = error.data_ptr<scalar_t>();
-      for_rows(x, [&](int64_t image, int64_t first, int64_t end) {
-        std::vector<scalar_t> scratch(6 * w + 6);
-        for (int64_t k = 0; k < c; k++) {
-          const int64_t at = (image * c + k) * plane;
-          kernels<scalar_t>().photometric(px + at, pt + at, pm + at, pv + at, h, w, first, end, ssim_weight, 1.0 / c,
-                                          scratch.data(), out + image * plane);
-        }
-      });
-    });
-    ctx->save_for_backward({x, t, mean, variance});
-    ctx->saved_data["ssim_weight"] = ssim_weight;
-    return error;
-  }
-
-  static variable_list backward(AutogradContext* ctx, variable_list gradients) {
-    const auto saved = ctx->get_saved_variables();
-    const Tensor &x = saved[0], &t = saved[1], &mean = saved[2], &variance = saved[3];
-    const double ssim_weight = ctx->saved_data["ssim_weight"].toDouble();
-    const Tensor d_error = gradients[0].contiguous();
-    const int64_t c = x.size(1), h = x.size(2), w = x.size(3), plane = h * w;
-    Tensor dx = at::empty_like(x);
-    AT_DISPATCH_FLOATING_TYPES(x.scalar_type(), "photometric_backward", [&] {
-      const scalar_t *px = x.const_data_ptr<scalar_t>(), *pt = t.const_data_ptr<scalar_t>();
-      const scalar_t *pm = mean.const_data_ptr<scalar_t>(), *pv = variance.const_data_ptr<scalar_t>();
-      const scalar_t* de = d_error.const_data_ptr<scalar_t>();
-      scalar_t* out = dx.data_ptr<scalar_t>();
-      for_rows(x, [&](int64_t image, int64_t first, int64_t end) {
-        std::vector<scalar_t> scratch(6 * w + 6 + 3 * (end - first + 2) * w);
-        for (int64_t k = 0; k < c; k++) {
-          const int64_t at = (image * c + k) * plane;
-          kernels<scalar_t>().photometric_backward(px + at, pt + at, pm + at, pv + at, de + image * plane, h, w, first, end,
-                                                   ssim_weight, 1.0 / c, scratch.data(), out + at);
-        }
-      });
-    });
-    return {dx, Tensor(), Tensor(), Tensor(), Tensor()};
-  }
-};
+#include "photometric.inc"
 
 // Whether the kernels above can work on it; where they cannot, libtorch's own do.
 bool fits(const Tensor& x) {
@@ -376,6 +318,16 @@ Tensor* guarded(const F& f) {
 }
 
 }  // namespace
+
+// What an update of Adam works on: n variables, each with its gradient, moments and the number of its steps.
+struct AdamCall {
+  Tensor* const* variables;
+  const Tensor* const* gradients;
+  Tensor* const *means, *const *squares;
+  const int64_t* steps;
+  int64_t n;
+  double lr, beta1, beta2, eps, decay;
+};
 
 extern "C" {
 
@@ -406,19 +358,19 @@ Tensor* suw_normalize(const Tensor* x, const Tensor* weight, const Tensor* bias,
 }
 
 // One update of Adam for n variables, `steps[i]` counting this one. False where they are not plain arrays; nothing is changed then.
-bool suw_adam(Tensor* const* variables, const Tensor* const* gradients, Tensor* const* means, Tensor* const* squares,
-              const int64_t* steps, int64_t n, double lr, double beta1, double beta2, double eps, double decay) {
-  if (n == 0) return true;
-  const auto kind = variables[0]->scalar_type();
-  if (!are_plain(variables, n, kind) || !are_plain(gradients, n, kind) || !are_plain(means, n, kind) ||
-      !are_plain(squares, n, kind))
+bool suw_adam(const AdamCall* call) {
+  const AdamCall& c = *call;
+  if (c.n == 0) return true;
+  const auto kind = c.variables[0]->scalar_type();
+  if (!are_plain(c.variables, c.n, kind) || !are_plain(c.gradients, c.n, kind) || !are_plain(c.means, c.n, kind) ||
+      !are_plain(c.squares, c.n, kind))
     return false;
   AT_DISPATCH_FLOATING_TYPES(kind, "adam", [&] {
-    for_parts(n, [&](int64_t i) {
-      const double correction1 = 1.0 - std::pow(beta1, steps[i]), correction2 = 1.0 - std::pow(beta2, steps[i]);
-      kernels<scalar_t>().adam(variables[i]->data_ptr<scalar_t>(), gradients[i]->const_data_ptr<scalar_t>(),
-                               means[i]->data_ptr<scalar_t>(), squares[i]->data_ptr<scalar_t>(), variables[i]->numel(),
-                               lr / correction1, beta1, beta2, eps, decay, std::sqrt(correction2));
+    for_parts(c.n, [&](int64_t i) {
+      const double correction1 = 1.0 - std::pow(c.beta1, c.steps[i]), correction2 = 1.0 - std::pow(c.beta2, c.steps[i]);
+      kernels<scalar_t>().adam(c.variables[i]->data_ptr<scalar_t>(), c.gradients[i]->const_data_ptr<scalar_t>(),
+                               c.means[i]->data_ptr<scalar_t>(), c.squares[i]->data_ptr<scalar_t>(), c.variables[i]->numel(),
+                               c.lr / correction1, c.beta1, c.beta2, c.eps, c.decay, std::sqrt(correction2));
     });
   });
   return true;
@@ -441,24 +393,23 @@ double suw_norm(const Tensor* const* tensors, int64_t n) {
 }
 
 // The same update by libtorch's fused kernel, on any device; nothing changes where `skip`, one float there, is not 0.
-bool suw_fused_adam(Tensor* const* variables, const Tensor* const* gradients, Tensor* const* means, Tensor* const* squares,
-                    const int64_t* steps, int64_t n, double lr, double beta1, double beta2, double eps, double decay,
-                    const Tensor* skip) {
+bool suw_fused_adam(const AdamCall* call, const Tensor* skip) {
+  const AdamCall& c = *call;
   try {
-    if (n == 0) return true;
+    if (c.n == 0) return true;
     const at::NoGradGuard no_grad;
-    const auto device = variables[0]->device();
+    const auto device = c.variables[0]->device();
     std::vector<Tensor> of[4];
-    Tensor counts = at::empty({n}, at::TensorOptions(at::kFloat).pinned_memory(device.is_cuda()));
-    for (int64_t i = 0; i < n; i++) {
-      of[0].push_back(*variables[i]);
-      of[1].push_back(*gradients[i]);
-      of[2].push_back(*means[i]);
-      of[3].push_back(*squares[i]);
-      counts.data_ptr<float>()[i] = static_cast<float>(steps[i]);
+    Tensor counts = at::empty({c.n}, at::TensorOptions(at::kFloat).pinned_memory(device.is_cuda()));
+    for (int64_t i = 0; i < c.n; i++) {
+      of[0].push_back(*c.variables[i]);
+      of[1].push_back(*c.gradients[i]);
+      of[2].push_back(*c.means[i]);
+      of[3].push_back(*c.squares[i]);
+      counts.data_ptr<float>()[i] = static_cast<float>(c.steps[i]);
     }
     const std::vector<Tensor> count = counts.to(device, /*non_blocking=*/true).unbind(0);
-    at::_fused_adam_(of[0], of[1], of[2], of[3], {}, count, lr, beta1, beta2, decay, eps, false, false, std::nullopt, *skip);
+    at::_fused_adam_(of[0], of[1], of[2], of[3], {}, count, c.lr, c.beta1, c.beta2, c.decay, c.eps, false, false, std::nullopt, *skip);
     return true;
   } catch (const std::exception& error) {
     last_error = error.what();

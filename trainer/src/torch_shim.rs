@@ -39,33 +39,8 @@ unsafe extern "C" {
         variance: *const C_tensor,
         ssim_weight: f64,
     ) -> *mut C_tensor;
-    fn suw_adam(
-        variables: *const *const C_tensor,
-        gradients: *const *const C_tensor,
-        means: *const *const C_tensor,
-        squares: *const *const C_tensor,
-        steps: *const i64,
-        n: i64,
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        decay: f64,
-    ) -> bool;
-    fn suw_fused_adam(
-        variables: *const *const C_tensor,
-        gradients: *const *const C_tensor,
-        means: *const *const C_tensor,
-        squares: *const *const C_tensor,
-        steps: *const i64,
-        n: i64,
-        lr: f64,
-        beta1: f64,
-        beta2: f64,
-        eps: f64,
-        decay: f64,
-        skip: *const C_tensor,
-    ) -> bool;
+    fn suw_adam(call: *const AdamCall) -> bool;
+    fn suw_fused_adam(call: *const AdamCall, skip: *const C_tensor) -> bool;
     fn suw_autocast(cuda: bool, on: bool);
     fn suw_norm(tensors: *const *const C_tensor, n: i64) -> f64;
     fn suw_keep_memory() -> bool;
@@ -205,56 +180,61 @@ pub struct AdamNumbers {
     pub decay: f64,
 }
 
-/// The slots as lists of one length, for C.
-struct AdamLists {
-    variables: Vec<*const C_tensor>,
-    gradients: Vec<*const C_tensor>,
-    means: Vec<*const C_tensor>,
-    squares: Vec<*const C_tensor>,
-    steps: Vec<i64>,
+/// An update as the shim takes it; the lists are `n` long.
+#[repr(C)]
+struct AdamCall {
+    variables: *const *const C_tensor,
+    gradients: *const *const C_tensor,
+    means: *const *const C_tensor,
+    squares: *const *const C_tensor,
+    steps: *const i64,
+    n: i64,
+    lr: f64,
+    beta1: f64,
+    beta2: f64,
+    eps: f64,
+    decay: f64,
 }
 
-impl AdamLists {
-    fn new(slots: &[AdamSlot]) -> Self {
-        let fits = |slot: &AdamSlot| {
-            let size = slot.variable.size();
-            [&slot.gradient, slot.mean, slot.square].iter().all(|tensor| tensor.size() == size)
-        };
-        assert!(
-            slots.iter().all(fits),
-            "invariant: gradients and moments have their variable's shape"
-        );
-        Self {
-            variables: slots.iter().map(|slot| slot.variable.as_ptr()).collect(),
-            gradients: slots.iter().map(|slot| slot.gradient.as_ptr()).collect(),
-            means: slots.iter().map(|slot| slot.mean.as_ptr()).collect(),
-            squares: slots.iter().map(|slot| slot.square.as_ptr()).collect(),
-            steps: slots.iter().map(|slot| slot.steps).collect(),
-        }
-    }
+/// Hands the slots to `update` as lists of one length, which live as long as it runs.
+fn with_call(
+    slots: &[AdamSlot],
+    with: AdamNumbers,
+    update: impl FnOnce(&AdamCall) -> bool,
+) -> bool {
+    let fits = |slot: &AdamSlot| {
+        let size = slot.variable.size();
+        [&slot.gradient, slot.mean, slot.square].iter().all(|tensor| tensor.size() == size)
+    };
+    assert!(slots.iter().all(fits), "invariant: gradients and moments have their variable's shape");
+    let pointers =
+        |of: &dyn Fn(&AdamSlot) -> *const C_tensor| slots.iter().map(of).collect::<Vec<_>>();
+    let variables = pointers(&|slot| slot.variable.as_ptr());
+    let gradients = pointers(&|slot| slot.gradient.as_ptr());
+    let means = pointers(&|slot| slot.mean.as_ptr());
+    let squares = pointers(&|slot| slot.square.as_ptr());
+    let steps: Vec<i64> = slots.iter().map(|slot| slot.steps).collect();
+    let AdamNumbers { lr, beta1, beta2, eps, decay } = with;
+    update(&AdamCall {
+        variables: variables.as_ptr(),
+        gradients: gradients.as_ptr(),
+        means: means.as_ptr(),
+        squares: squares.as_ptr(),
+        steps: steps.as_ptr(),
+        n: slots.len() as i64,
+        lr,
+        beta1,
+        beta2,
+        eps,
+        decay,
+    })
 }
 
 /// One update of all variables in one call; false, and nothing changed, where they are not plain arrays on the CPU.
 pub fn adam(slots: &[AdamSlot], with: AdamNumbers) -> bool {
-    let lists = AdamLists::new(slots);
-    let AdamNumbers { lr, beta1, beta2, eps, decay } = with;
     // SAFETY: five lists of the same length, of living tensors whose shapes were compared; the shim checks device, layout and
     // kind before it touches their memory, and libtorch's threads are done with it when the call returns.
-    unsafe {
-        suw_adam(
-            lists.variables.as_ptr(),
-            lists.gradients.as_ptr(),
-            lists.means.as_ptr(),
-            lists.squares.as_ptr(),
-            lists.steps.as_ptr(),
-            slots.len() as i64,
-            lr,
-            beta1,
-            beta2,
-            eps,
-            decay,
-        )
-    }
+    with_call(slots, with, |call| unsafe { suw_adam(call) })
 }
 
 /// The same update by libtorch's fused kernel, on any device, without waiting for it; nothing changes where `skip`, one
@@ -263,25 +243,8 @@ pub fn adam(slots: &[AdamSlot], with: AdamNumbers) -> bool {
 /// # Panics
 /// If libtorch refuses, as for tensors on two devices.
 pub fn fused_adam(slots: &[AdamSlot], with: AdamNumbers, skip: &Tensor) {
-    let lists = AdamLists::new(slots);
-    let AdamNumbers { lr, beta1, beta2, eps, decay } = with;
     // SAFETY: as for `adam`; libtorch itself checks the rest, and keeps what a device still works on.
-    let done = unsafe {
-        suw_fused_adam(
-            lists.variables.as_ptr(),
-            lists.gradients.as_ptr(),
-            lists.means.as_ptr(),
-            lists.squares.as_ptr(),
-            lists.steps.as_ptr(),
-            slots.len() as i64,
-            lr,
-            beta1,
-            beta2,
-            eps,
-            decay,
-            skip.as_ptr(),
-        )
-    };
+    let done = with_call(slots, with, |call| unsafe { suw_fused_adam(call, skip.as_ptr()) });
     assert!(done, "cannot update the weights: {}", words());
 }
 
