@@ -84,7 +84,8 @@ pub fn align(input: &AlignInput, params: &AlignParams) -> Result<SampleObjects, 
     let chains = chains(input.frames, params);
     let mut map = claimed(&chains, input.frames, &grid);
     let numbers = numbers(&chains, input.frames[1], &map, params.min_area);
-    for pixel in map.chunks_mut(CHUNK).filter(|chunk| is_painted(chunk)).flatten() {
+    let (chunks, rest) = map.as_chunks_mut();
+    for pixel in chunks.iter_mut().filter(|chunk| is_painted(chunk)).flatten().chain(rest) {
         *pixel = numbers[usize::from(*pixel)];
     }
     let mut rows: Vec<AlignedObject> = chains
@@ -254,7 +255,8 @@ fn numbers(chains: &[Chain], target: &[Detection], map: &[u8], min_area: u32) ->
     );
     let mut areas = [[0_u32; 256]; 3];
     for (areas, frame) in areas.iter_mut().zip(map.chunks_exact((map.len() / 3).max(1))) {
-        for &pixel in frame.chunks(CHUNK).filter(|chunk| is_painted(chunk)).flatten() {
+        let (chunks, rest) = frame.as_chunks();
+        for &pixel in chunks.iter().filter(|chunk| is_painted(chunk)).flatten().chain(rest) {
             areas[usize::from(pixel)] += 1;
         }
     }
@@ -270,7 +272,7 @@ fn numbers(chains: &[Chain], target: &[Detection], map: &[u8], min_area: u32) ->
 }
 
 /// Whether any pixel is not 0, without a branch a pixel.
-fn is_painted(pixels: &[u8]) -> bool {
+fn is_painted(pixels: &[u8; CHUNK]) -> bool {
     pixels.iter().fold(0, |all, pixel| all | pixel) != 0
 }
 

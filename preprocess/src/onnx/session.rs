@@ -209,14 +209,16 @@ fn open_session(
     model: &ModelFile,
     options: SessionOptions,
 ) -> ort::Result<Session> {
-    // One operator after the other, no spinning: several sessions share the cores with the decoders.
+    // One operator after the other, no spinning: several sessions share the cores with the decoders. No memory planned
+    // ahead: the plan of a full-size network holds a third of all memory between calls and saves no time.
     let mut builder = Session::builder(runtime.environment())?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_parallel_execution(false)?
         .with_inter_threads(1)?
         .with_intra_threads(options.intra_threads)?
         .with_intra_op_spinning(false)?
-        .with_deterministic_compute(true)?;
+        .with_deterministic_compute(true)?
+        .with_memory_pattern(false)?;
     if let Device::Cuda(number) = options.device {
         runtime.preload_cuda();
         let cuda = ep::CUDA::default()

@@ -77,23 +77,16 @@ impl Points {
 }
 
 impl Places {
-    /// Adds a center where ends up to half width `fits - 1` fit. Points come in raster order; 0 adds nothing.
-    pub fn push(&mut self, point: Point, fits: u8) {
-        self.push_run(point, 1, fits);
-    }
-
-    /// `push` for pixels of row `y` from column `x` on.
+    /// Adds centers in row `y` from column `x` on, where ends up to half width `fits - 1` fit; 0 adds nothing. Points come
+    /// in raster order.
     pub fn push_row(&mut self, y: usize, x: usize, fits: &[u8]) {
         let mut x = x;
         for run in fits.chunk_by(|left, right| left == right) {
-            self.push_run(Point { y: y as u16, x: x as u16 }, run.len() as u32, run[0]);
+            if run[0] > 0 {
+                let points = &mut self.by_half[usize::from(run[0] - 1).min(HALVES - 1)];
+                points.push_run(Point { y: y as u16, x: x as u16 }, run.len() as u32);
+            }
             x += run.len();
-        }
-    }
-
-    fn push_run(&mut self, first: Point, length: u32, fits: u8) {
-        if fits > 0 {
-            self.by_half[usize::from(fits - 1).min(HALVES - 1)].push_run(first, length);
         }
     }
 
@@ -160,18 +153,13 @@ mod tests {
             let mut places = Places::default();
             let mut plain: Vec<(usize, Point)> = Vec::new();
             for (y, fits) in fits.chunks(10).enumerate() {
-                // By points and by rows.
-                if y % 2 == 0 {
-                    places.push_row(y, 3, fits);
-                }
-                for (x, &fits) in (3..).zip(fits) {
+                // A row whole, or in two parts.
+                let (first, second) = fits.split_at(5 * (y % 2));
+                places.push_row(y, 3, first);
+                places.push_row(y, 3 + first.len(), second);
+                for (x, &fits) in (3..).zip(fits).filter(|(_, fits)| **fits > 0) {
                     let point = Point { y: y as u16, x };
-                    if y % 2 == 1 {
-                        places.push(point, fits);
-                    }
-                    if fits > 0 {
-                        plain.push((usize::from(fits - 1).min(HALVES - 1), point));
-                    }
+                    plain.push((usize::from(fits - 1).min(HALVES - 1), point));
                 }
             }
             let points = &places.by_half[half];
@@ -191,9 +179,7 @@ mod tests {
     fn draws_are_even_and_stay_within_rows_and_sizes() {
         let mut places = Places::default();
         for y in 0..6 {
-            for x in 0..3 {
-                places.push(Point { y, x }, x as u8 + 1);
-            }
+            places.push_row(y, 0, &[1, 2, 3]);
         }
         assert_eq!(places.rows(2), Some((0, 5)));
         assert_eq!(places.rows(3), None);

@@ -1,5 +1,7 @@
 //! Floor 1: rule C: an object is farther than the road below it, within its columns.
 
+use std::ops::Range;
+
 use rand_pcg::Pcg64;
 use suw_shared::class::{InstanceClass, SemanticClass};
 use suw_shared::image_size::{ImageSize, Window};
@@ -174,15 +176,18 @@ fn candidate(scene: &Scene, rule: &ObjectRule, object: &Object) -> Option<Candid
 
 fn far_places(scene: &Scene, object: &Object) -> Places {
     let mut far = Places::default();
+    let mut row = Vec::new();
     for &(y, left, right) in &object.runs {
-        for x in left..right {
-            let point = Point { y: y as u16, x: x as u16 };
-            let inside = object.fits.as_ref().map_or(HALVES as u8, |fits| {
-                let window = object.window;
-                fits[((y - window.y) * window.width + x - window.x) as usize]
-            });
-            far.push(point, scene.fits[scene.index(point)].min(inside));
+        row.clear();
+        row.extend_from_slice(scene.fits_in(y, left..right));
+        if let Some(fits) = &object.fits {
+            let window = object.window;
+            let start = ((y - window.y) * window.width + left - window.x) as usize;
+            for (row, inside) in row.iter_mut().zip(&fits[start..]) {
+                *row = (*row).min(*inside);
+            }
         }
+        far.push_row(y as usize, left as usize, &row);
     }
     far
 }
@@ -196,23 +201,22 @@ fn near_rows(scene: &Scene, rule: &ObjectRule, lowest: u32) -> (u32, u32) {
 }
 
 /// Ends on the near classes, wholly within the columns of `window` and within `rows`.
-fn near_places(
-    scene: &Scene,
-    rule: &ObjectRule,
-    window: Window,
-    rows: std::ops::Range<u32>,
-) -> Places {
+fn near_places(scene: &Scene, rule: &ObjectRule, window: Window, rows: Range<u32>) -> Places {
     let mut near = Places::default();
     let (left, right) = (window.x, window.x + window.width);
+    let last = HALVES as u32 - 1;
+    let to_edge: Vec<u8> =
+        (left..right).map(|x| (x - left).min(right - 1 - x).min(last) as u8 + 1).collect();
+    let mut row = Vec::new();
     for y in rows.clone() {
-        let to_rows = (y - rows.start).min(rows.end - 1 - y);
-        for x in left..right {
-            let point = Point { y: y as u16, x: x as u16 };
-            if rule.near.contains(scene.class_at(point)) {
-                let to_edge = to_rows.min(x - left).min(right - 1 - x).min(HALVES as u32 - 1);
-                near.push(point, scene.fits[scene.index(point)].min(to_edge as u8 + 1));
-            }
-        }
+        let to_rows = (y - rows.start).min(rows.end - 1 - y).min(last) as u8 + 1;
+        let classes = scene.classes_in(y, left..right).iter();
+        let fits = classes.zip(scene.fits_in(y, left..right)).zip(&to_edge);
+        row.clear();
+        row.extend(fits.map(|((&class, &fits), &to_edge)| {
+            if rule.near.contains(class) { fits.min(to_edge).min(to_rows) } else { 0 }
+        }));
+        near.push_row(y as usize, left as usize, &row);
     }
     near
 }

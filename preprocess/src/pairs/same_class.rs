@@ -41,7 +41,8 @@ impl<'a> SameClassPairs<'a> {
             .collect();
         for run in &found.runs {
             let Some(position) = position[run.region as usize] else { continue };
-            regions[position].1.push_row(run.y as usize, run.left as usize, scene.fits_of(run));
+            let fits = scene.fits_in(run.y, run.left..run.right);
+            regions[position].1.push_row(run.y as usize, run.left as usize, fits);
         }
         Self { rule, height, regions }
     }

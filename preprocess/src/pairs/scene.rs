@@ -1,8 +1,9 @@
 //! Floor 1: one frame made ready for drawing pairs: where ends of each class and size fit.
 
+use std::ops::Range;
+
 use suw_shared::image_size::ImageSize;
 
-use crate::components::Run;
 use crate::nearest::NetworkInstance;
 use crate::pairs::places::{HALVES, Places, Point};
 use crate::pairs::purity::reach;
@@ -110,10 +111,19 @@ impl<'a> Scene<'a> {
         self.input.semantic[self.index(point)]
     }
 
-    /// `fits` of a run of pixels.
-    pub fn fits_of(&self, run: &Run) -> &[u8] {
-        let row = run.y as usize * self.input.size.width as usize;
-        &self.fits[row + run.left as usize..row + run.right as usize]
+    /// The classes of some pixels of row `y`.
+    pub fn classes_in(&self, y: u32, columns: Range<u32>) -> &[u8] {
+        &self.input.semantic[self.places_of(y, columns)]
+    }
+
+    /// `fits` of some pixels of row `y`.
+    pub fn fits_in(&self, y: u32, columns: Range<u32>) -> &[u8] {
+        &self.fits[self.places_of(y, columns)]
+    }
+
+    fn places_of(&self, y: u32, columns: Range<u32>) -> Range<usize> {
+        let row = y as usize * self.input.size.width as usize;
+        row + columns.start as usize..row + columns.end as usize
     }
 
     /// Position of a point in the maps.

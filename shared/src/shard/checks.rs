@@ -217,15 +217,11 @@ fn check_objects(
     let area = header.area();
     for (frame, map) in objects.map.chunks_exact(area).enumerate() {
         let mut pixels = [0_u32; 256];
-        for block in map.chunks(64) {
-            // Most of a picture is no object.
-            if block.iter().fold(0, |any, index| any | index) == 0 {
-                pixels[0] += block.len() as u32;
-                continue;
-            }
-            for index in block {
-                pixels[usize::from(*index)] += 1;
-            }
+        let (blocks, rest) = map.as_chunks::<64>();
+        // Most of a picture is no object, and nobody asks how much.
+        let painted = |block: &&[u8; 64]| block.iter().fold(0, |any, index| any | index) != 0;
+        for index in blocks.iter().filter(painted).flatten().chain(rest) {
+            pixels[usize::from(*index)] += 1;
         }
         if let Some(index) = (rows.len() + 1..256).find(|index| pixels[*index] > 0) {
             let most = rows.len();

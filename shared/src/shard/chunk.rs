@@ -2,39 +2,36 @@
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
-/// Deflate level; 4 gives 95 % of the gain of 9 in a third of its time on masks and sparse depth.
-pub(crate) const DEFLATE_LEVEL: u8 = 4;
+/// Deflate level; 2 takes 4 % more than 4 for masks and sparse depth of KITTI (46 KB beside 3.9 MB of pictures) in two thirds of its time.
+pub(crate) const DEFLATE_LEVEL: u8 = 2;
 
 /// Elements that stay in the nearest cache while their bytes are sorted.
 const BLOCK: usize = 4096;
 
-/// Puts the first bytes of all elements first, then the second bytes, and so on.
-pub(crate) fn shuffle(bytes: &[u8], element: usize) -> Vec<u8> {
-    let n = bytes.len() / element;
-    let mut out = vec![0; bytes.len()];
-    if element == 4 && n > 0 {
-        // Depth: one element at a time, which compilers turn into a few instructions for many.
-        let (ab, cd) = out[..4 * n].split_at_mut(2 * n);
-        let ((a, b), (c, d)) = (ab.split_at_mut(n), cd.split_at_mut(n));
-        let planes = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
-        for (((a, b), (c, d)), element) in planes.zip(bytes.as_chunks::<4>().0) {
-            [*a, *b, *c, *d] = *element;
+/// Numbers that are passed over together where all are 0, as in most of a sparse depth map.
+const ZEROS: usize = 16;
+
+/// The bytes of little-endian numbers, the first ones of all numbers first, then the second ones, and so on.
+pub(crate) fn shuffle_floats(values: &[f32]) -> Vec<u8> {
+    let n = values.len();
+    let mut out = vec![0; 4 * n];
+    let (ab, cd) = out.split_at_mut(2 * n);
+    let ((a, b), (c, d)) = (ab.split_at_mut(n), cd.split_at_mut(n));
+    let planes = (a.chunks_mut(ZEROS).zip(b.chunks_mut(ZEROS)))
+        .zip(c.chunks_mut(ZEROS).zip(d.chunks_mut(ZEROS)));
+    for (((a, b), (c, d)), values) in planes.zip(values.chunks(ZEROS)) {
+        if values.iter().fold(0, |any, value| any | value.to_bits()) == 0 {
+            continue;
         }
-        return out;
-    }
-    // A block of elements at a time, so that they come from memory once and not once a plane.
-    for (block, elements) in bytes.chunks(element * BLOCK).enumerate() {
-        for (plane, out) in out.chunks_exact_mut(n.max(1)).enumerate() {
-            let out = out[block * BLOCK..].iter_mut();
-            for (value, element) in out.zip(elements.chunks_exact(element)) {
-                *value = element[plane];
-            }
+        let places = a.iter_mut().zip(b).zip(c.iter_mut().zip(d));
+        for (((a, b), (c, d)), value) in places.zip(values) {
+            [*a, *b, *c, *d] = value.to_le_bytes();
         }
     }
     out
 }
 
-/// Undoes `shuffle`.
+/// Undoes such a sorting of the bytes of elements.
 pub(crate) fn unshuffle(bytes: &[u8], element: usize) -> Vec<u8> {
     let n = bytes.len() / element;
     let mut out = vec![0; bytes.len()];
@@ -97,11 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shuffle_sorts_bytes_by_their_place_in_the_element() {
+    fn bytes_are_sorted_by_their_place_in_the_element() {
+        // 1.0, -2.0 and 0.1 are 0x3f800000, 0xc0000000 and 0x3dcccccd.
+        let sorted = [0, 0, 0xcd, 0, 0, 0xcc, 0x80, 0, 0xcc, 0x3f, 0xc0, 0x3d];
+        assert_eq!(shuffle_floats(&[1.0, -2.0, 0.1]), sorted);
+        assert!(shuffle_floats(&[]).is_empty());
         // Three little-endian u16: 0x0201, 0x0403, 0x0605.
-        assert_eq!(shuffle(&[1, 2, 3, 4, 5, 6], 2), [1, 3, 5, 2, 4, 6]);
         assert_eq!(unshuffle(&[1, 3, 5, 2, 4, 6], 2), [1, 2, 3, 4, 5, 6]);
-        assert!(shuffle(&[], 4).is_empty());
     }
 
     #[test]
@@ -119,10 +118,21 @@ mod tests {
 
     proptest! {
         #[test]
+        fn sparse_numbers_come_back(
+            values in prop::collection::vec(
+                prop_oneof![20 => Just(0.0_f32), 1 => any::<u32>().prop_map(f32::from_bits)],
+                0..10_000,
+            ),
+        ) {
+            let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>();
+            let sorted = shuffle_floats(&values);
+            prop_assert_eq!(&unshuffle(&sorted, 4), &bytes);
+            prop_assert_eq!(inflate(&deflate(&sorted), bytes.len()).unwrap(), sorted);
+        }
+
+        #[test]
         fn bytes_come_back(bytes in prop::collection::vec(any::<u8>(), 0..40_000)) {
-            let bytes = &bytes[..bytes.len() / 4 * 4];
-            prop_assert_eq!(unshuffle(&shuffle(bytes, 4), 4), bytes);
-            prop_assert_eq!(inflate(&deflate(bytes), bytes.len()).unwrap(), bytes);
+            prop_assert_eq!(inflate(&deflate(&bytes), bytes.len()).unwrap(), bytes);
         }
     }
 }

@@ -15,7 +15,7 @@ use hdf5::{Dataset, Extent};
 
 use super::broken::CheckError;
 use super::checks::check_sample;
-use super::chunk::{DEFLATE_LEVEL, deflate, shuffle};
+use super::chunk::{DEFLATE_LEVEL, deflate, shuffle_floats};
 use super::error::ShardError;
 use super::header::ShardHeader;
 use super::schema::{self, FORMAT, ObjectSpec, Rows, Storage, VERSION};
@@ -92,7 +92,7 @@ impl EncodedSample {
         let packed = |bytes: Vec<u8>| deflate(&bytes);
         let chunks = [
             Some(sample.image),
-            sample.depth.map(|depth| deflate(&shuffle(&floats(&depth), 4))),
+            sample.depth.map(|depth| deflate(&shuffle_floats(&depth))),
             sample.semantic.map(packed),
             map.map(packed),
             movable.map(packed),
