@@ -78,7 +78,10 @@ pub fn shard_set_findings_by(
 /// The text of the manifest beyond its values: order of keys, last line, paths.
 fn manifest_findings(path: &Path, name: &str, manifest: &ShardSetManifest) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let text = fs::read_to_string(path).unwrap_or_default();
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return vec![Finding::new(name, format!("cannot read it: {error}"))],
+    };
     if !text.ends_with('\n') {
         findings.push(Finding::new(name, "expected a newline at the end, got none"));
     }

@@ -148,6 +148,30 @@ fn too_few_open_files_blame_no_input() {
 }
 
 #[test]
+fn too_few_open_files_are_no_fault_of_a_set() {
+    let calm = calm();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("set");
+    calm.finish(&out, 2);
+    let manifest = out.join("manifest.json");
+    let arguments = ["validate", "--deep", manifest.to_str().unwrap()];
+    let validate = shell_words(&arguments.map(str::to_owned));
+    let (mut refused, mut done) = (0, 0);
+    for limit in 4..20 {
+        let output =
+            shell(&mut Command::new("env"), &format!("ulimit -n {limit}; exec {validate}"));
+        let said = text(&output.stderr);
+        match output.status.code() {
+            Some(0) => done += 1,
+            Some(1 | 2) if said.contains("Too many open files") => refused += 1,
+            Some(127) if limit < 5 => {}
+            other => panic!("limit {limit}: {other:?} {said} {}", text(&output.stdout)),
+        }
+    }
+    assert!(refused > 0 && done > 0, "{refused} refused, {done} done");
+}
+
+#[test]
 fn a_full_disk_for_masks_ends_with_1_and_leaves_whole_masks() {
     let calm = calm();
     let Some(mut command) = with_mounts() else { return };
