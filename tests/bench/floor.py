@@ -1,4 +1,5 @@
 """What ONNX Runtime itself needs for the calls that the full-size networks take: nothing but `run`, on the same pictures, prepared.
+Objects are looked for in every picture, classes in those in the middle of a clip alone, as both programs do.
 
 Prints one JSON line: the wall seconds of all calls at the given number of sessions and threads.
 """
@@ -25,6 +26,7 @@ def main():
     parser.add_argument("mask_rcnn")
     parser.add_argument("pspnet")
     parser.add_argument("--pictures", nargs="+", required=True)
+    parser.add_argument("--middle", nargs="+", required=True, help="those of the pictures that are the middle of a clip")
     parser.add_argument("--sessions", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -34,14 +36,15 @@ def main():
     for path in args.pictures:
         picture = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
         mine, other = (Networks.letterbox(own[0], picture)[0] for own in opened)
-        calls.append((mine, ((other - mean) / std)[None]))
+        calls.append((mine, ((other - mean) / std)[None] if path in args.middle else None))
     names = [own[0].get_inputs()[0].name for own in opened]
     begun = time.monotonic()
 
     def work(k):
         for call in calls[k :: args.sessions]:
             for own, name, picture in zip(opened, names, call):
-                own[k].run(None, {name: picture})
+                if picture is not None:
+                    own[k].run(None, {name: picture})
 
     workers = [threading.Thread(target=work, args=(k,)) for k in range(args.sessions)]
     for worker in workers:

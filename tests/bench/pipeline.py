@@ -89,7 +89,7 @@ class Networks:
         self.instance, self.semantic = open_(args.mask_rcnn), open_(args.pspnet)
         self.mean, self.std = (np.array(v, np.float32).reshape(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 
-    def __call__(self, image):
+    def objects(self, image):
         h, w = image.shape[:2]
         detections = []
         picture, scale = self.letterbox(self.instance, image)
@@ -99,6 +99,10 @@ class Networks:
                 full = self.paste(mask[0], box, h, w)
                 counts = rle.encode(np.asfortranarray(full))
                 detections.append({"category_id": int(label), "score": float(score), "segmentation": counts})
+        return detections
+
+    def classes(self, image):
+        h, w = image.shape[:2]
         picture, scale = self.letterbox(self.semantic, image)
         name = self.semantic.get_inputs()[0].name
         logits = self.semantic.run(None, {name: ((picture - self.mean) / self.std)[None]})[0][0]
@@ -106,7 +110,7 @@ class Networks:
             back = picture.shape[1] / logits.shape[1]
             shown = logits[:, : round(h * scale / back), : round(w * scale / back)]
             logits = cv2.resize(shown.transpose(1, 2, 0), (w, h), interpolation=cv2.INTER_LINEAR).transpose(2, 0, 1)
-        return detections, logits.argmax(0).astype(np.uint8)
+        return logits.argmax(0).astype(np.uint8)
 
     @staticmethod
     def letterbox(session, image):
@@ -155,19 +159,21 @@ class Scene:
             stem = self.stems[at]
             image = cv2.cvtColor(cv2.imread(str(self.folder / f"image_02/data/{stem}.png")), cv2.COLOR_BGR2RGB)
             self.window = self.window or Window(image.shape[:2], self.args.size, self.args.fit)
-            if self.masks:
-                semantic = cv2.imread(str(self.masks / f"semantic/{stem}.png"), cv2.IMREAD_UNCHANGED)
-                found = self.rows.get(int(stem), [])
-            else:
-                found, semantic = self.networks(image)
-            self.kept[at] = (self.window.image(image).transpose(2, 0, 1), found, semantic)
+            found = self.rows.get(int(stem), []) if self.masks else self.networks.objects(image)
+            self.kept[at] = (self.window.image(image).transpose(2, 0, 1), found, None if self.masks else image)
             self.kept.pop(at - 3, None)
         return self.kept[at]
+
+    def semantic(self, t):
+        """Asked for frames in the middle of a clip alone."""
+        if self.masks:
+            return cv2.imread(str(self.masks / f"semantic/{self.stems[t]}.png"), cv2.IMREAD_UNCHANGED)
+        return self.networks.classes(self.frame(t)[2])
 
     def sample(self, t):
         frames = [self.frame(t + d) for d in (-1, 0, 1)]
         window = self.window
-        semantic = window.labels(frames[1][2])
+        semantic = window.labels(self.semantic(t))
         objects, table, movable = labels.align([frame[1] for frame in frames], window)
         scan = self.folder / f"velodyne_points/data/{self.stems[t]}.bin"
         depth = window.depth(scan, self.from_scan) if scan.exists() else np.zeros(window.shape, np.float32)
@@ -225,7 +231,7 @@ def main():
     parser.add_argument("--fit", choices=("crop", "resize"), default="crop")
     parser.add_argument("--per-rule", type=int, default=32)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--gzip", type=int, default=4)
+    parser.add_argument("--gzip", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--drives", type=int)
     parser.add_argument("--first", type=int, help="only so many frames of each drive")

@@ -127,10 +127,12 @@ def floor(args):
     split = args.work / "six.txt"
     split.write_text("".join(f"{name} 1 l\n" for name in names))
     path = prepare(args.work, "full", root, model_masks(args, "full", [model.with_suffix(".toml") for model in models]), split=split)
-    pictures = [root / f"{name}/image_02/data/{frame:010}.png" for name in names for frame in range(each)]
+    picture = lambda name, frame: root / f"{name}/image_02/data/{frame:010}.png"
+    pictures = [picture(name, frame) for name in names for frame in range(each)]
+    middle = [picture(name, 1) for name in names]
     onnx = [model.with_suffix(".onnx") for model in models]
     program = lambda threads, intra: [PROGRAM, "masks", path, "-q", "--threads", threads, "--set", f"masks.intra_threads={intra}"]
-    alone = lambda sessions, threads: [sys.executable, HERE / "floor.py", *onnx, "--pictures", *pictures, "--sessions", sessions, "--threads", threads]
+    alone = lambda sessions, threads: [sys.executable, HERE / "floor.py", *onnx, "--pictures", *pictures, "--middle", *middle, "--sessions", sessions, "--threads", threads]
     python = lambda workers, threads: [sys.executable, HERE / "pipeline.py", "--root", root, "--out", args.work / "python", "--mask-rcnn", onnx[0],
                                        "--pspnet", onnx[1], "--first", each, "--workers", workers, "--intra-threads", threads]
     sides = {"ONNX Runtime alone, 2 sessions of 1 thread": alone(2, 1), "ONNX Runtime alone, 1 session of 2 threads": alone(1, 2),
