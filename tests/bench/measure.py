@@ -1,4 +1,4 @@
-"""Runs a command and measures it from outside: wall time, processor time, peak memory of the whole process tree."""
+"""Runs a command and measures it from outside: wall time, processor time, memory of the whole process tree."""
 import os
 import statistics
 import subprocess
@@ -16,6 +16,7 @@ class Figures:
     wall: float  # s
     cpu: float  # s, user and system, children included
     memory: float  # MB, proportional set size of the tree, its peak
+    usual: float  # MB, the same, its median
     stdout: str
 
 
@@ -52,13 +53,13 @@ def run(command, cwd=None, env=None, allowed=(0,)):
     begun = time.monotonic()
     child = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                              cwd=cwd, env={**os.environ, **(env or {})})
-    peak, over = [0], threading.Event()
+    sizes, over = [0], threading.Event()
 
     def watch():
         pause = POLL_SECONDS
         while not over.wait(pause):
             asked = time.thread_time()
-            peak[0] = max(peak[0], sum(proportional_kib(pid) for pid in tree(child.pid)))
+            sizes.append(sum(proportional_kib(pid) for pid in tree(child.pid)))
             pause = max(POLL_SECONDS, (time.thread_time() - asked) / POLL_SHARE)
 
     watcher = threading.Thread(target=watch)
@@ -71,7 +72,7 @@ def run(command, cwd=None, env=None, allowed=(0,)):
     if child.returncode not in allowed:
         raise SystemExit(f"{' '.join(map(str, command))}\nended with {child.returncode}:\n{err[-4000:]}")
     cpu = after.children_user - before.children_user + after.children_system - before.children_system
-    return Figures(wall, cpu, peak[0] / 1024, out)
+    return Figures(wall, cpu, max(sizes) / 1024, statistics.median(sizes) / 1024, out)
 
 
 def alternate(sides, times, before=None):

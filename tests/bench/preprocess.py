@@ -173,14 +173,19 @@ def validate(args):
 
 
 def memory(args):
-    table("resident memory", "frames", "peak, MB")
+    """A run ten times as long has ten times as many moments to be at its highest: the median says more about growth than the peak."""
+    sides = {}
     for frames in (300, 3000):
-        data.repeat_excerpt(args.data, args.work / str(frames), frames // 30)
         root = args.work / str(frames)
-        path = prepare(args.work, "memory", root / "kitti", f'root = "{root}/masks"\nsource = "import"')
-        clear(args.work / "shards-memory")
-        say("run, 2 threads", frames, f"{measure.run([PROGRAM, 'run', path, '-q', '--threads', 2]).memory:.0f}")
-    clear(args.work / "shards-memory")
+        data.repeat_excerpt(args.data, root, frames // 30)
+        path = prepare(args.work, f"memory-{frames}", root / "kitti", f'root = "{root}/masks"\nsource = "import"')
+        sides[frames] = [PROGRAM, "run", path, "-q", "--threads", 2]
+    places = [args.work / f"shards-memory-{frames}" for frames in sides]
+    found = measure.alternate(sides, max(1, args.times // 2), lambda _: clear(*places))
+    clear(*places)
+    table("resident memory", "frames", "peak, MB", "median, MB")
+    for frames, figures in found.items():
+        say("run, 2 threads", frames, f"{measure.median(figures, 'memory'):.0f}", f"{measure.median(figures, 'usual'):.0f}")
 
 
 def start(args):
