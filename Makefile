@@ -39,7 +39,7 @@ bench-preprocess: build
 	@test -x .deps/bench-bin/bin/b3sum || cargo install --quiet --locked --root .deps/bench-bin b3sum@1.8.7
 	@.deps/bench-env/bin/python tests/bench/preprocess.py $(BENCH_ARGS)
 
-overfit: build ## four street-world clips learned by heart, S alone and U alone; half an hour on two cores
+overfit: build ## four street-world clips learned by heart, S alone and U alone; an hour on two cores
 	@bash tests/overfit/run.sh
 
 bench-trainer: build
