@@ -9,7 +9,7 @@ use suw_shared::class::SemanticClass;
 use suw_shared::toml_file::{self, TomlError, nearest};
 
 use crate::pairs::rules::{
-    ClassSet, Contact, GroundTruthRule, ObjectBottom, ObjectRegions, ObjectRule, Rules,
+    ClassSet, Contact, Crown, GroundTruthRule, ObjectBottom, ObjectRegions, ObjectRule, Rules,
     SameClassRule, SkyRule, TreeBuildingRule,
 };
 
@@ -113,9 +113,17 @@ struct RawTreeBuilding {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RawCrown {
+    classes: Vec<String>,
+    reach: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct RawContact {
     ground: Vec<String>,
     widen: f64,
+    crown: Option<RawCrown>,
     clear: f64,
 }
 
@@ -176,6 +184,13 @@ fn rules_of(path: &Path, raw: RawRules) -> Result<Rules, RulesError> {
         SemanticClass::ALL.into_iter().filter(|&class| class != SemanticClass::Sky).collect();
     let RawRules { name, patch, sky, tree_building, object, same_class, ground_truth } = raw;
     let file = RulesFile { path };
+    let crown = |raw: RawCrown| -> Result<Crown, RulesError> {
+        let name = "tree_building.contact.crown.classes";
+        Ok(Crown {
+            classes: file.classes(name, &raw.classes, &TREE_BUILDING_FAR)?,
+            reach: file.number("tree_building.contact.crown.reach", raw.reach, 0.0, 1.0)?,
+        })
+    };
     let contact = |raw: RawContact| -> Result<Contact, RulesError> {
         Ok(Contact {
             ground: file.classes(
@@ -184,6 +199,7 @@ fn rules_of(path: &Path, raw: RawRules) -> Result<Rules, RulesError> {
                 &SemanticClass::ALL,
             )?,
             widen: file.number("tree_building.contact.widen", raw.widen, 0.0, 1.0)?,
+            crown: raw.crown.map(crown).transpose()?,
             clear: file.number("tree_building.contact.clear", raw.clear, 0.0, 10.0)?,
         })
     };
@@ -352,6 +368,8 @@ mod tests {
         let contact = b.contact.as_ref().unwrap();
         assert_eq!(contact.ground.ids().collect::<Vec<_>>(), [0, 1, 9]);
         assert_eq!((contact.widen, contact.clear), (0.05, 0.15));
+        let crown = contact.crown.as_ref().unwrap();
+        assert_eq!((crown.classes.ids().collect::<Vec<_>>(), crown.reach), (vec![8], 0.15));
         let c = &driving.object;
         assert_eq!(c.far.ids().collect::<Vec<_>>(), [7, 11, 12, 13, 18]);
         assert_eq!(c.near.ids().collect::<Vec<_>>(), [0]);

@@ -128,19 +128,38 @@ class RuleB:
             self.widened[half] = cv2.dilate(self.first_ground.astype(np.uint16), kernel)
         return self.widened[half]
 
+    def below_crown(self, y, x, below):
+        """The lowest first ground row below all of the tree in a row, up to 0.15 of the width; past the picture at its border."""
+        reach, w = int(np.ceil(0.15 * self.places.w)), self.places.w
+        gaps = np.flatnonzero(self.places.semantic[y, max(x - reach, 0) : x + reach + 1] != VEGETATION) + max(x - reach, 0)
+        left = max(np.max(gaps[gaps < x], initial=-1) + 1, x - reach)
+        right = min(np.min(gaps[gaps > x], initial=w), x + reach + 1)
+        return 2 * self.places.h if left <= 0 or right >= w else self.first_ground[below, left:right].max()
+
     def draw(self, half, n, rng):
         places, h, w = self.places, self.places.h, self.places.w
-        far, near = places.at((VEGETATION, BUILDING)), places.at((ROAD, FENCE, TERRAIN))
-        far = far[: np.searchsorted(far, w * int(np.ceil(h * 0.5)))]
-        if not len(far) or not len(near):
+        fars = [places.at((VEGETATION,)), places.at((BUILDING,))]
+        fars = [at[: np.searchsorted(at, w * int(np.ceil(h * 0.5)))] for at in fars]
+        fars = [at for at in fars if len(at)]
+        nears = [at for at in (places.at((c,)) for c in (ROAD, FENCE, TERRAIN)) if len(at)]
+        if not fars or not nears:
             return None
-        far = places.draw(far, half, 4 * n, rng)
+        # Classes evenly; three draws of four have a place at the near end that will not do.
+        far = rng.permutation(np.concatenate([places.draw(at, half, -(-4 * n // len(fars)), rng) for at in fars]))
         fy, fx = np.divmod(far, w)
         below = np.minimum(fy + half + 1, h - 1)
-        top = clear_row(0.15, self.contact(half)[below, fx].astype(float), self.horizon)
-        first = np.searchsorted(near, (np.maximum(np.ceil(top), below) + half) * w)
-        room = len(near) - first
-        near = near[np.minimum(first + (rng.random(len(far)) * room).astype(int), len(near) - 1)]
+        contact = self.contact(half)[below, fx].astype(float)
+        for k in np.flatnonzero(places.semantic[fy, fx] == VEGETATION):
+            contact[k] = max(contact[k], self.below_crown(fy[k], fx[k], below[k]))
+        top = clear_row(0.15, contact, self.horizon)
+        rows = (np.maximum(np.ceil(top), below) + half) * w
+        which = rng.integers(len(nears), size=len(far))
+        near, room = np.zeros_like(far), np.zeros(len(far), int)
+        for k, at in enumerate(nears):
+            mine = which == k
+            first = np.searchsorted(at, rows[mine])
+            room[mine] = len(at) - first
+            near[mine] = at[np.minimum(first + (rng.random(mine.sum()) * room[mine]).astype(int), len(at) - 1)]
         ok = (room > 0) & (places.flat_fits[near] > half) & (np.sign(2 * fx - w) * np.sign(2 * (near % w) - w) > 0)
         return far[ok], near[ok]
 

@@ -18,4 +18,6 @@ pub mod scene;
 #[cfg(test)]
 mod checker;
 #[cfg(test)]
+mod spread_tests;
+#[cfg(test)]
 mod tests;

@@ -66,6 +66,15 @@ pub struct TreeBuildingRule {
     pub contact: Option<Contact>,
 }
 
+/// What hangs over the ground beside the place where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Crown {
+    /// Of these classes.
+    pub classes: ClassSet,
+    /// Its columns are looked at up to this share of W on both sides of the far center.
+    pub reach: f64,
+}
+
 /// Where the thing at the far end of rule B meets the ground.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contact {
@@ -73,6 +82,8 @@ pub struct Contact {
     pub ground: ClassSet,
     /// The far end's columns are widened by this share of W on both sides.
     pub widen: f64,
+    /// And by the crown that it lies in; `None` = no class has one.
+    pub crown: Option<Crown>,
     /// See `clear_row`.
     pub clear: f64,
 }

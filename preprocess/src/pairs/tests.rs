@@ -18,7 +18,7 @@ use crate::pairs::pool::{PoolInput, draw_pool};
 use crate::pairs::rules::Rules;
 use crate::rules_file;
 
-const PER_RULE: usize = 32;
+pub(super) const PER_RULE: usize = 32;
 const ALL_RULES: [(Origin, Rule); 4] = [
     (Origin::DifferentClass, Rule::Sky),
     (Origin::DifferentClass, Rule::TreeOrBuilding),
@@ -26,7 +26,7 @@ const ALL_RULES: [(Origin, Rule); 4] = [
     (Origin::SameClass, Rule::None),
 ];
 
-fn rules(margins: Margins) -> Rules {
+pub(super) fn rules(margins: Margins) -> Rules {
     let text = match margins {
         Margins::Driving => include_str!("../../../data-manifests/rules/driving.toml"),
         Margins::Literal => include_str!("../../../data-manifests/rules/literal.toml"),
@@ -39,7 +39,7 @@ fn count(pool: &[Pair], kind: PairKind, (origin, rule): (Origin, Rule)) -> usize
 }
 
 /// A map painted with rectangles: class, top, left, bottom, right.
-fn painted(size: ImageSize, rectangles: &[(u8, u32, u32, u32, u32)]) -> Vec<u8> {
+pub(super) fn painted(size: ImageSize, rectangles: &[(u8, u32, u32, u32, u32)]) -> Vec<u8> {
     let mut map = vec![255; size.area()];
     for &(class, top, left, bottom, right) in rectangles {
         for y in top..bottom.min(size.height) {
