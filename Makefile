@@ -30,7 +30,6 @@ fuzz: build ## every parser against hostile input, for SUW_FUZZ_SECONDS (300) in
 faults: build ## the long series: 200 kills, 1,000 mutations of each kind; SUW_SEED=N for others
 	@SUW_KILLS=$${SUW_KILLS:-200} SUW_MUTATIONS=$${SUW_MUTATIONS:-1000} cargo test --release --locked -p suw-preprocess \
 		--test programs -- --nocapture --test-threads 1 kill mutation
-	@SUW_MOTS_EVERY=1 cargo test --release --locked -p suw-preprocess --lib -- --nocapture kitti_mots
 
 bench: bench-preprocess bench-trainer ## speed and memory beside the Python that a user would write; see docs/benchmarks.md
 

@@ -28,9 +28,6 @@ pub const EXPANSION_MAX: usize = 1032;
 /// Values of a 16-bit depth picture per metre.
 pub const DEPTH_PNG_PER_METRE: f32 = 256.0;
 
-/// Last bytes of a JPEG file in which its end marker must stand; some writers append padding.
-const JPEG_TAIL: usize = 1024;
-
 /// A picture file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot decode picture {path:?}: {fault}")]
@@ -73,10 +70,14 @@ impl DecodeError {
     }
 }
 
-/// The size that the header of a picture file gives; no pixel is decoded.
+/// The size that the header of a color picture gives; no pixel is decoded.
 pub fn image_size(path: &Path) -> Result<ImageSize, DecodeError> {
     let open = || -> Result<ImageSize, DecodeFault> {
-        let (decoder, _) = decoder(BufReader::new(File::open(path)?))?;
+        let mut file = BufReader::new(File::open(path)?);
+        // What is in the buffer now stays there: the file is read once.
+        let stored = Stored::of(file.fill_buf()?);
+        let (decoder, _) = decoder(file)?;
+        accept(stored, COLOR, &COLOR_STORED)?;
         let (width, height) = decoder.dimensions();
         Ok(ImageSize::new(width, height))
     };
@@ -100,13 +101,11 @@ pub fn decode_depth_png16(path: &Path) -> Result<DepthMap, DecodeError> {
 
 /// `decode_rgb` of a file that is in memory; `path` only names it.
 pub fn rgb_from_bytes(path: &Path, bytes: &[u8]) -> Result<RgbImage, DecodeError> {
-    let expected = "8-bit RGB or gray pixels";
-    let stored = [Stored::Jpeg, Stored::Png { bits: 8, color: RGB }, GRAY_8];
-    let pixels = decode(path, bytes, expected, &stored)?;
+    let pixels = decode(path, bytes, COLOR, &COLOR_STORED)?;
     let data = match pixels.color {
         image::ColorType::Rgb8 => pixels.data,
         image::ColorType::L8 => pixels.data.iter().flat_map(|&value| [value; 3]).collect(),
-        other => return Err(wrong_pixels(path, expected, format!("{other:?}"))),
+        other => return Err(wrong_pixels(path, COLOR, format!("{other:?}"))),
     };
     Ok(RgbImage::new(pixels.size, data))
 }
@@ -185,6 +184,28 @@ const RGB: u8 = 2;
 const PALETTE: u8 = 3;
 const GRAY_8: Stored = Stored::Png { bits: 8, color: GRAY };
 
+/// What a color picture may be.
+const COLOR: &str = "8-bit RGB or gray pixels";
+const COLOR_STORED: [Stored; 3] = [Stored::Jpeg, Stored::Png { bits: 8, color: RGB }, GRAY_8];
+
+impl Stored {
+    /// By the first bytes of a file that is PNG or JPEG.
+    fn of(bytes: &[u8]) -> Self {
+        match (bytes.starts_with(b"\x89PNG"), bytes.get(24..26)) {
+            // Signature (8 bytes), length and name of the header chunk (8), width and height (8).
+            (true, Some(&[bits, color])) => Self::Png { bits, color },
+            _ => Self::Jpeg,
+        }
+    }
+}
+
+fn accept(stored: Stored, expected: &'static str, accepted: &[Stored]) -> Result<(), DecodeFault> {
+    match accepted.contains(&stored) {
+        true => Ok(()),
+        false => Err(DecodeFault::WrongPixels { expected, got: stored.to_string() }),
+    }
+}
+
 impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
@@ -226,17 +247,9 @@ fn decode(
 ) -> Result<Pixels, DecodeError> {
     let run = || -> Result<Pixels, DecodeFault> {
         let (decoder, format) = decoder(Cursor::new(bytes))?;
-        let stored = match (format, bytes.get(24..26)) {
-            // Signature (8 bytes), length and name of the header chunk (8), width and height (8).
-            (ImageFormat::Png, Some(&[bits, color])) => Stored::Png { bits, color },
-            _ => Stored::Jpeg,
-        };
-        if !accepted.contains(&stored) {
-            return Err(DecodeFault::WrongPixels { expected, got: stored.to_string() });
-        }
+        accept(Stored::of(bytes), expected, accepted)?;
         // The JPEG decoder fills what is missing with gray and says nothing.
-        let tail = &bytes[bytes.len().saturating_sub(JPEG_TAIL)..];
-        if format == ImageFormat::Jpeg && !tail.windows(2).any(|pair| pair == [0xff, 0xd9]) {
+        if format == ImageFormat::Jpeg && !jpeg_ends(bytes) {
             return Err(DecodeFault::Broken("a JPEG file without its end marker".to_owned()));
         }
         let (width, height) = decoder.dimensions();
@@ -251,6 +264,28 @@ fn decode(
         Ok(Pixels { size: ImageSize::new(width, height), color, data })
     };
     run().map_err(|fault| DecodeError { path: path.to_owned(), fault })
+}
+
+/// Whether the end marker follows the pixels of a JPEG file, whatever follows it: padding, or the film of a phone. Before the
+/// pixels it may end the small picture of a camera.
+fn jpeg_ends(bytes: &[u8]) -> bool {
+    const SCAN: u8 = 0xda;
+    const END: [u8; 2] = [0xff, 0xd9];
+    // After the start marker: segments of a marker and a length that counts itself.
+    let mut rest = bytes.get(2..).unwrap_or_default();
+    loop {
+        rest = match *rest {
+            [0xff, SCAN, ..] => return rest.windows(2).any(|pair| pair == END),
+            // Fill bytes, and markers without a length.
+            [0xff, 0xff, ..] => &rest[1..],
+            [0xff, 0x01 | 0xd0..=0xd7, ..] => &rest[2..],
+            [0xff, _, high, low, ..] => {
+                let length = usize::from(u16::from_be_bytes([high, low]));
+                rest.get(2 + length.max(2)..).unwrap_or_default()
+            }
+            _ => return false,
+        };
+    }
 }
 
 fn decoder<'a, R: BufRead + Seek + 'a>(
@@ -285,164 +320,4 @@ fn png(size: ImageSize, data: &[u8], color: ExtendedColorType) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// A PNG file by its specification: one filter byte before the values of each row.
-    fn raw_png(width: u32, height: u32, depth: u8, color: u8, rows: &[u8]) -> Vec<u8> {
-        let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
-        let mut chunk = |kind: &[u8], body: &[u8]| {
-            bytes.extend(u32::try_from(body.len()).unwrap().to_be_bytes());
-            let start = bytes.len();
-            bytes.extend(kind);
-            bytes.extend(body);
-            let sum = crc32(&bytes[start..]);
-            bytes.extend(sum.to_be_bytes());
-        };
-        let mut header = [width.to_be_bytes(), height.to_be_bytes()].concat();
-        header.extend([depth, color, 0, 0, 0]);
-        chunk(b"IHDR", &header);
-        if color == 3 {
-            chunk(b"PLTE", &[0, 0, 0, 255, 255, 255]);
-        }
-        // One stored deflate block: length, its complement, the bytes.
-        let length = u16::try_from(rows.len()).unwrap();
-        let mut body = vec![0x78, 0x01, 1];
-        body.extend([length.to_le_bytes(), (!length).to_le_bytes()].concat());
-        body.extend(rows);
-        body.extend(adler32(rows).to_be_bytes());
-        chunk(b"IDAT", &body);
-        chunk(b"IEND", &[]);
-        bytes
-    }
-
-    fn crc32(bytes: &[u8]) -> u32 {
-        !bytes.iter().fold(u32::MAX, |sum, &byte| {
-            (0..8).fold(sum ^ u32::from(byte), |s, _| {
-                if s & 1 == 1 { s >> 1 ^ 0xedb8_8320 } else { s >> 1 }
-            })
-        })
-    }
-
-    fn adler32(bytes: &[u8]) -> u32 {
-        let (a, b) = bytes.iter().fold((1u32, 0u32), |(a, b), &byte| {
-            let a = (a + u32::from(byte)) % 65_521;
-            (a, (b + a) % 65_521)
-        });
-        b << 16 | a
-    }
-
-    const NAME: &str = "x.png";
-
-    fn error_of<T: std::fmt::Debug>(result: Result<T, DecodeError>) -> String {
-        result.unwrap_err().to_string()
-    }
-
-    #[test]
-    fn a_depth_picture_is_big_endian_values_over_256() {
-        // One row, filter 0; 0x0000, 0x0100 = 1 m, 0x1480 = 20.5 m.
-        let bytes = raw_png(3, 1, 16, 0, &[0, 0x00, 0x00, 0x01, 0x00, 0x14, 0x80]);
-        let depth = depth_from_bytes(Path::new(NAME), &bytes).unwrap();
-        assert_eq!(depth.data(), [0.0, 1.0, 20.5]);
-        let again = depth_from_bytes(Path::new(NAME), &depth_png16(&depth)).unwrap();
-        assert_eq!(again, depth);
-    }
-
-    #[test]
-    fn labels_and_colors_come_back_as_written() {
-        let size = ImageSize::new(2, 2);
-        let labels = labels_from_bytes(Path::new(NAME), &gray8_png(size, &[0, 7, 18, 255]));
-        assert_eq!(labels.unwrap().data(), [0, 7, 18, 255]);
-        let image = RgbImage::new(size, (0..12).collect());
-        assert_eq!(rgb_from_bytes(Path::new(NAME), &rgb_png(&image)).unwrap(), image);
-        let gray = rgb_from_bytes(Path::new(NAME), &gray8_png(size, &[0, 7, 18, 255])).unwrap();
-        assert_eq!(gray.pixel(1, 0), [18, 18, 18]);
-    }
-
-    #[test]
-    fn other_bit_depths_and_palettes_are_refused_by_name() {
-        let path = Path::new(NAME);
-        let four_bit = raw_png(2, 1, 4, 0, &[0, 0x12]);
-        let palette = raw_png(8, 1, 1, 3, &[0, 0x55]);
-        let sixteen = raw_png(1, 1, 16, 0, &[0, 1, 2]);
-        let color = rgb_png(&RgbImage::new(ImageSize::new(1, 1), vec![1, 2, 3]));
-        let message = error_of(labels_from_bytes(path, &four_bit));
-        assert!(
-            message.contains("one 8-bit channel") && message.contains("4-bit gray"),
-            "{message}"
-        );
-        for bytes in [&palette, &sixteen, &color] {
-            assert!(labels_from_bytes(path, bytes).is_err());
-        }
-        let message = error_of(rgb_from_bytes(path, &sixteen));
-        assert!(message.contains("8-bit RGB") && message.contains("16-bit gray"), "{message}");
-        assert!(depth_from_bytes(path, &gray8_png(ImageSize::new(1, 1), &[1])).is_err());
-        assert!(rgb_from_bytes(path, &raw_png(1, 1, 8, 6, &[0, 1, 2, 3, 4])).is_err());
-    }
-
-    #[test]
-    fn a_huge_header_costs_nothing() {
-        for (width, height) in [(70_000, 1), (16_384, 16_384), (u32::MAX >> 1, u32::MAX >> 1)] {
-            let bytes = raw_png(width, height, 8, 0, &[0]);
-            assert!(labels_from_bytes(Path::new(NAME), &bytes).is_err());
-        }
-        // Within what is ever decoded, and still more than these bytes can hold.
-        let small = raw_png(8192, 8192, 8, 2, &[0]);
-        let message = error_of(rgb_from_bytes(Path::new(NAME), &small));
-        assert!(message.contains(&format!("{} bytes for 8192x8192", small.len())), "{message}");
-        let message = error_of(labels_from_bytes(Path::new(NAME), &raw_png(70_000, 1, 8, 0, &[0])));
-        assert!(message.contains("70000x1") && message.contains("16384"), "{message}");
-    }
-
-    #[test]
-    fn a_cut_picture_is_an_error_at_every_length() {
-        let image = RgbImage::new(ImageSize::new(9, 7), (0..189).collect());
-        let png = rgb_png(&image);
-        for length in 0..png.len() - 12 {
-            // The last 12 bytes are the end chunk; the pixels are whole without it.
-            assert!(rgb_from_bytes(Path::new(NAME), &png[..length]).is_err(), "{length} bytes");
-        }
-        let mut jpeg = Vec::new();
-        image::codecs::jpeg::JpegEncoder::new(&mut jpeg)
-            .write_image(image.data(), 9, 7, ExtendedColorType::Rgb8)
-            .unwrap();
-        assert_eq!(rgb_from_bytes(Path::new("x.jpg"), &jpeg).unwrap().size(), image.size());
-        for length in 0..jpeg.len() - 2 {
-            assert!(rgb_from_bytes(Path::new("x.jpg"), &jpeg[..length]).is_err(), "{length} bytes");
-        }
-    }
-
-    #[test]
-    fn the_header_alone_gives_the_size_and_a_missing_file_its_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.png");
-        std::fs::write(&path, &gray8_png(ImageSize::new(5, 3), &[0; 15])[..50]).unwrap();
-        assert_eq!(image_size(&path).unwrap(), ImageSize::new(5, 3));
-        assert!(decode_labels(&path).is_err());
-        let message = error_of(image_size(&folder.path().join("b.png")));
-        assert!(message.starts_with("cannot decode picture") && message.contains("b.png"));
-        std::fs::write(&path, b"GIF89a").unwrap();
-        assert!(error_of(image_size(&path)).contains("another kind of file"));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_decoders_panic(
-            bytes in prop::collection::vec(any::<u8>(), 0..200),
-            at in 0usize..200,
-            value: u8,
-        ) {
-            let path = Path::new(NAME);
-            let mut damaged = depth_png16(&DepthMap::new(ImageSize::new(4, 3), vec![2.0; 12]));
-            let at = at % damaged.len();
-            damaged[at] = value;
-            for bytes in [&bytes, &damaged] {
-                let _ = rgb_from_bytes(path, bytes);
-                let _ = labels_from_bytes(path, bytes);
-                let _ = depth_from_bytes(path, bytes);
-            }
-        }
-    }
-}
+mod tests;

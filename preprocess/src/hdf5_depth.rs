@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use hdf5::dataset::Layout;
-use hdf5::types::{FloatSize, TypeDescriptor};
+use hdf5::types::TypeDescriptor;
 use suw_shared::depth_map::DepthMap;
 use suw_shared::image_size::ImageSize;
 
@@ -25,7 +25,9 @@ pub enum Hdf5DepthError {
     #[error("expected an HDF5 file with a dataset /depth, got: {0}")]
     Library(#[from] hdf5::Error),
     /// Another kind of dataset.
-    #[error("expected /depth to be [H, W] of 32-bit or 64-bit floats within this file, got {0}")]
+    #[error(
+        "expected /depth to be [H, W] of 16-bit, 32-bit or 64-bit floats within this file, got {0}"
+    )]
     OtherDataset(String),
     /// More than is ever read.
     #[error("expected at most {most} pixels, got {got}")]
@@ -50,7 +52,7 @@ pub fn read_hdf5_depth(path: &Path, pixels_max: usize) -> Result<DepthMap, Hdf5D
     let plain = [Layout::Compact, Layout::Contiguous, Layout::Chunked];
     let own = plain.contains(&creation.get_layout()?) && creation.get_external()?.is_empty();
     let shape = dataset.shape();
-    let float = matches!(kind, TypeDescriptor::Float(FloatSize::U4 | FloatSize::U8));
+    let float = matches!(kind, TypeDescriptor::Float(_));
     let sides: Option<Vec<u32>> = shape.iter().map(|side| u32::try_from(*side).ok()).collect();
     let Some(&[height, width]) = sides.as_deref().filter(|_| float && own && linked) else {
         let place = if own && linked { "" } else { ", stored elsewhere" };
@@ -69,7 +71,7 @@ pub fn read_hdf5_depth(path: &Path, pixels_max: usize) -> Result<DepthMap, Hdf5D
     }
     // A dataset that was never written, or whose header is forged, asks for memory that no bytes stand behind.
     let stored = dataset.storage_size().min(std::fs::metadata(path)?.len());
-    if size.area() as u64 * 4 / EXPANSION_MAX as u64 > stored {
+    if size.area() as u64 * 2 / EXPANSION_MAX as u64 > stored {
         return Err(Hdf5DepthError::OtherDataset(format!("{stored} bytes for {size} pixels")));
     }
     Ok(DepthMap::new(size, dataset.read_raw::<f32>()?))
@@ -111,6 +113,14 @@ mod tests {
             dataset.write_raw(&[0.25f64, 3.0]).unwrap();
         });
         assert_eq!(read_hdf5_depth(&path, 5).unwrap().data(), [0.25, 3.0]);
+        let path = write(folder.path(), |file| {
+            let dataset = file.new_dataset::<half::f16>().shape([1, 3]).create("depth").unwrap();
+            // By IEEE 754: 1 bit sign, 5 bits exponent from 15, 10 bits fraction: 1.5, -2 and the least above 1.
+            let bits = [0x3e00, 0xc000, 0x3c01].map(half::f16::from_bits);
+            dataset.write_raw(&bits).unwrap();
+        });
+        let expected = [1.5, -2.0, 1.0 + 1.0 / 1024.0];
+        assert_eq!(read_hdf5_depth(&path, 5).unwrap().data(), expected);
     }
 
     #[test]

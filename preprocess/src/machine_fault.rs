@@ -4,23 +4,31 @@
 use std::io;
 
 /// Linux's numbers; the standard library has no names for most of them.
+const EIO: i32 = 5;
+const ENXIO: i32 = 6;
 const ENOMEM: i32 = 12;
 const EAGAIN: i32 = 11;
+const ENODEV: i32 = 19;
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
+const ENOTCONN: i32 = 107;
 const ETIMEDOUT: i32 = 110;
+const EHOSTDOWN: i32 = 112;
+const EHOSTUNREACH: i32 = 113;
 const ESTALE: i32 = 116;
 
 /// Whether the machine is at fault and not the file.
 pub fn is_machines(error: &io::Error) -> bool {
-    let numbers = [ENOMEM, EAGAIN, ENFILE, EMFILE, ETIMEDOUT, ESTALE];
-    error.raw_os_error().is_some_and(|number| numbers.contains(&number))
+    // A disk or a server that does not answer; then memory and open files.
+    let away = [EIO, ENXIO, ENODEV, ENOTCONN, ETIMEDOUT, EHOSTDOWN, EHOSTUNREACH, ESTALE];
+    let short = [ENOMEM, EAGAIN, ENFILE, EMFILE];
+    error.raw_os_error().is_some_and(|number| away.contains(&number) || short.contains(&number))
         || error.kind() == io::ErrorKind::OutOfMemory
 }
 
 /// The same for the words of a library that keeps the error number to itself.
 pub fn names_machine(text: &str) -> bool {
-    ["Too many open files", "Cannot allocate memory", "Stale file handle"]
+    ["Too many open files", "Cannot allocate memory", "Stale file handle", "Input/output error"]
         .iter()
         .any(|words| text.contains(words))
 }
@@ -55,6 +63,8 @@ mod tests {
             let other = io::Error::from_raw_os_error(number);
             assert!(!is_machines(&other) && !names_machine(&other.to_string()), "{other}");
         }
+        let broken = io::Error::from_raw_os_error(5);
+        assert!(is_machines(&broken) && names_machine(&broken.to_string()), "{broken}");
         assert!(advice(&io::Error::from_raw_os_error(28).to_string()).contains("make room"));
         assert!(advice(&io::Error::from_raw_os_error(30).to_string()).contains("writable"));
         assert!(advice(&io::Error::from_raw_os_error(20).to_string()).contains("in the way"));

@@ -2,12 +2,14 @@
 //!
 //! Workers take the next frame that is missing something; each has sessions of its own, so nothing is shared but the
 //! list and the store. What a frame gets does not depend on who works on it or on how many there are. A broken frame
-//! becomes a problem and the rest goes on; only a store that cannot be written stops the run.
+//! becomes a problem and the rest goes on; a store that cannot be written stops the run, and so does a network that
+//! does not run: memory that ran out says nothing about the frame.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use suw_shared::exit::{Exit, Failure};
 use suw_shared::image_size::ImageSize;
 use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::rgb_image::RgbImage;
@@ -45,6 +47,38 @@ pub struct FillReport {
     pub stopped: bool,
 }
 
+/// Why filling ends early. What was made is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum FillError {
+    /// The store cannot be written, or a picture not be read by this machine now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A network did not run.
+    #[error("cannot make masks of frame {frame:?}: {cause}")]
+    Network {
+        /// Scene and stem.
+        frame: String,
+        /// Which model, and the runtime's words.
+        cause: SegmentError,
+    },
+}
+
+impl From<FillError> for Failure {
+    fn from(error: FillError) -> Self {
+        let message = error.to_string();
+        match error {
+            FillError::Store(error) => error.into(),
+            FillError::Network { .. } => Self {
+                exit: Exit::Failed,
+                message: format!(
+                    "{message}; if memory ran out, take fewer --threads (each masks.intra_threads of them hold both \
+                     networks); then run the same command again; the masks made so far are kept"
+                ),
+            },
+        }
+    }
+}
+
 /// The frames of which the store lacks something. None of them: no library need be loaded, no session opened.
 pub fn missing_frames<'a>(store: &MaskStore, frames: &'a [FrameRef]) -> Vec<&'a FrameRef> {
     frames.iter().filter(|frame| !store.has_frame(&frame.scene, &frame.stem, frame.needs)).collect()
@@ -53,7 +87,7 @@ pub fn missing_frames<'a>(store: &MaskStore, frames: &'a [FrameRef]) -> Vec<&'a 
 /// Fills the store, one thread per element of `workers`; `progress` gets the number of missing frames done and their total.
 ///
 /// # Errors
-/// If the store cannot be written, or this machine has no open files or memory left to read pictures.
+/// If the store cannot be written, this machine has no open files or memory left to read pictures, or a network does not run.
 ///
 /// # Panics
 /// If there is no worker but something to do.
@@ -63,7 +97,7 @@ pub fn fill_store(
     workers: Vec<Segmenters>,
     stop: &AtomicBool,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<FillReport, StoreError> {
+) -> Result<FillReport, FillError> {
     let missing = missing_frames(store, frames);
     let present = frames.len() - missing.len();
     if missing.is_empty() {
@@ -74,7 +108,7 @@ pub fn fill_store(
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let halt = AtomicBool::new(false);
-    let failed: Mutex<Option<StoreError>> = Mutex::new(None);
+    let failed: Mutex<Option<FillError>> = Mutex::new(None);
     let results: Mutex<Vec<(usize, Option<Problem>)>> = Mutex::new(Vec::new());
     progress(0, missing.len());
     let work = |mut worker: Segmenters| {
@@ -114,18 +148,19 @@ fn fill_frame(
     store: &MaskStore,
     frame: &FrameRef,
     worker: &mut Segmenters,
-) -> Result<Option<Problem>, StoreError> {
+) -> Result<Option<Problem>, FillError> {
     let item = format!("{}/{}", frame.scene, frame.stem);
     let image = match load(frame)? {
         Ok(image) => image,
         Err((kind, reason)) => return Ok(Some(Problem { item, kind, reason })),
     };
-    let failed = |error: SegmentError| {
-        Ok(Some(Problem {
+    let failed = |error: SegmentError| match error {
+        SegmentError::Run { .. } => Err(FillError::Network { frame: item.clone(), cause: error }),
+        SegmentError::Output { .. } => Ok(Some(Problem {
             item: item.clone(),
             kind: ProblemKind::ModelFailed,
             reason: error.to_string(),
-        }))
+        })),
     };
     let lacks = store.missing(&frame.scene, &frame.stem, frame.needs);
     if lacks.instances {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rayon::prelude::*;
 use suw_shared::checksum::blake3_of_file;
 use suw_shared::image_size::ImageSize;
+use suw_shared::problem::Problem;
 
 use crate::datasets::listing::WalkError;
 use crate::datasets::manifest::FileEntry;
@@ -28,14 +29,6 @@ pub enum ScanError {
         /// Why.
         source: io::Error,
     },
-    /// A record of the car's motion that cannot be used.
-    #[error("cannot use {path:?} for --min-motion: {message}")]
-    Motion {
-        /// Which.
-        path: PathBuf,
-        /// Expected, got.
-        message: String,
-    },
     /// Nothing to make a manifest of.
     #[error("cannot find a clip in {root:?}: {message}")]
     NoClips {
@@ -43,6 +36,8 @@ pub enum ScanError {
         root: PathBuf,
         /// Expected, got.
         message: String,
+        /// What is missing or cannot be used.
+        problems: Vec<Problem>,
     },
 }
 

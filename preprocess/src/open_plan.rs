@@ -19,6 +19,7 @@ use crate::pairs::rules::Rules;
 use crate::plan::{Partition, Plan, assign};
 use crate::rules_file;
 use crate::stages::assemble::AssembleParams;
+use crate::stages::listed::has_beginning;
 use crate::stages::load::{LoadParams, check_params};
 
 /// A plan, and the networks that fill its mask store (none for imported masks).
@@ -40,6 +41,16 @@ pub fn open_plan(config: &RunConfig, partition: Partition) -> anyhow::Result<Ope
         return Err(usage(format!(
             "cannot read input.root {:?}: expected the folder that was scanned for {:?}",
             config.input.root, config.input.manifest
+        )));
+    }
+    // Some of it is enough here: what is missing of the rest is set aside, file by file.
+    if !manifest.files.iter().any(|file| has_beginning(&config.input.root, &file.path)) {
+        return Err(usage(format!(
+            "cannot read input.root {:?}: expected {:?} and {} more files of {:?}, got none of the folders that they lie in",
+            config.input.root,
+            manifest.files.first().map_or("", |file| &file.path),
+            manifest.files.len().saturating_sub(1),
+            config.input.manifest
         )));
     }
     let load =

@@ -9,8 +9,11 @@ use suw_shared::pair::{Origin, Pair, PairKind, Rule};
 /// The near end of a contradicted pair is farther than this many times the far end's depth.
 const CONTRADICTED_ABOVE: f64 = 1.02;
 
-/// A sample with fewer pairs leaves training with little to draw from.
+/// A sample with fewer pairs, or fewer of one group, leaves training with little to draw from.
 pub const PAIRS_ENOUGH: usize = 16;
+
+/// Rules of which a sample of a street should have enough patches. Not A: where there is no sky there is no such pair.
+pub const STREET_RULES: [&str; 3] = ["B", "C", "same"];
 
 /// What pairs are counted by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,8 @@ pub struct Tally {
     pub tie: usize,
     /// Without a measured pixel on one side.
     pub unmeasured: usize,
+    /// Samples with at least `PAIRS_ENOUGH` of these pairs.
+    pub samples_with_enough: usize,
     /// Far minus near of every measured pair.
     gaps: Vec<f32>,
 }
@@ -130,6 +135,8 @@ pub struct Quality {
     pub samples: usize,
     /// Samples with at least `PAIRS_ENOUGH` pairs.
     pub samples_with_enough: usize,
+    /// Samples with at least `PAIRS_ENOUGH` patches of each of `STREET_RULES`.
+    pub samples_with_enough_patches: usize,
     /// In the order of `GROUPS`.
     pub tallies: [Tally; GROUPS.len()],
 }
@@ -142,14 +149,23 @@ impl Quality {
     pub fn add(&mut self, size: ImageSize, pairs: &[Pair], depth: Option<&[f32]>) {
         self.samples += 1;
         self.samples_with_enough += usize::from(pairs.len() >= PAIRS_ENOUGH);
+        let mut counts = [0_usize; GROUPS.len()];
         for pair in pairs {
             let group = group_of(pair);
             let position = GROUPS.iter().position(|other| *other == group);
             let verdict = depth.map_or(Verdict::Unmeasured, |depth| verdict(pair, size, depth));
             if let Some(position) = position {
                 self.tallies[position].add(verdict);
+                counts[position] += 1;
             }
         }
+        let enough = counts.map(|count| count >= PAIRS_ENOUGH);
+        for (tally, enough) in self.tallies.iter_mut().zip(enough) {
+            tally.samples_with_enough += usize::from(enough);
+        }
+        let mut groups = GROUPS.iter().zip(enough);
+        let has_patches = groups.all(|(group, enough)| enough || !is_street_patch(group));
+        self.samples_with_enough_patches += usize::from(has_patches);
     }
 }
 
@@ -183,6 +199,11 @@ pub fn group_of(pair: &Pair) -> Group {
         (Origin::OrdinalMap, _) => "ordinal",
     };
     Group { rule, kind: pair.kind }
+}
+
+/// Whether a sample of a street should have enough of these.
+fn is_street_patch(group: &Group) -> bool {
+    group.kind == PairKind::Patch && STREET_RULES.contains(&group.rule)
 }
 
 /// Of an even number the mean of the middle two; `None` of none.
@@ -266,5 +287,34 @@ mod tests {
         assert_eq!(tally("C", PairKind::Pixel).confirmed, 1);
         let empty = tally("A", PairKind::Patch);
         assert_eq!((empty.pairs, empty.share(0), empty.median_gap()), (0, None, None));
+    }
+
+    #[test]
+    fn samples_are_counted_by_what_they_have_enough_of() {
+        let patch = |origin, rule| Pair { origin, rule, ..pair(3, (1, 1), (1, 5)) };
+        let tree = patch(Origin::DifferentClass, Rule::TreeOrBuilding);
+        let object = patch(Origin::DifferentClass, Rule::Object);
+        let same = patch(Origin::SameClass, Rule::None);
+        let pool = |counts: [usize; 3]| -> Vec<Pair> {
+            let all = [tree, object, same].into_iter().zip(counts);
+            all.flat_map(|(pair, count)| vec![pair; count]).collect()
+        };
+        let mut quality = Quality::default();
+        for counts in [[16, 16, 16], [16, 15, 16], [5, 40, 5], [32, 0, 20]] {
+            quality.add(SIZE, &pool(counts), None);
+        }
+        // As many pixels are no patches.
+        quality.add(SIZE, &[pair(1, (3, 3), (3, 0)); 48], None);
+        let with_enough = |rule: &str, kind: PairKind| {
+            let position = GROUPS.iter().position(|g| g.rule == rule && g.kind == kind).unwrap();
+            quality.tallies[position].samples_with_enough
+        };
+        assert_eq!(
+            ["B", "C", "same"].map(|rule| with_enough(rule, PairKind::Patch)),
+            [3, 2, 3],
+            "of five samples"
+        );
+        assert_eq!(with_enough("same", PairKind::Pixel), 1);
+        assert_eq!((quality.samples_with_enough, quality.samples_with_enough_patches), (5, 1));
     }
 }

@@ -173,18 +173,86 @@ fn planar<'a>(rows: impl Iterator<Item = &'a [u8]>, size: ImageSize) -> Vec<u8> 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use suw_shared::camera::Intrinsics;
 
     use super::*;
 
-    const KITTI: ImageSize = ImageSize::new(1242, 375);
+    #[test]
+    fn windows_of_kittis_five_sizes() {
+        // The bottom 352 rows begin at H - 352; the middle 1216 columns at (W - 1216) / 2, an odd column stays on the right.
+        for (width, height, y, x) in [
+            (1242, 375, 23, 13),
+            (1241, 376, 24, 12),
+            (1226, 370, 18, 5),
+            (1224, 370, 18, 4),
+            (1238, 374, 22, 11),
+            (1216, 352, 0, 0),
+        ] {
+            let native = ImageSize::new(width, height);
+            let window = native_window(Fit::Crop, native).unwrap();
+            assert_eq!(window, Window { y, x, height: 352, width: 1216 }, "{native}");
+            assert!(window.fits(native));
+            let whole = Window { y: 0, x: 0, height, width };
+            assert_eq!(native_window(Fit::Resize, native), Ok(whole), "{native}");
+        }
+    }
 
     #[test]
-    fn the_crop_of_kittis_two_usual_sizes() {
-        let window = native_window(Fit::Crop, KITTI).unwrap();
-        assert_eq!(window, Window { y: 23, x: 13, height: 352, width: 1216 });
-        let window = native_window(Fit::Crop, ImageSize::new(1241, 376)).unwrap();
-        assert_eq!(window, Window { y: 24, x: 12, height: 352, width: 1216 });
-        assert_eq!(native_window(Fit::Resize, KITTI), Ok(KITTI.window()));
+    fn principal_points_of_kittis_five_sizes() {
+        // Worked out with fractions. Cropped to 1216x352: cx - x, cy - y. That at 608x176: (cx - x + 0.5) / 2 - 0.5, the same
+        // for y. The whole picture at 1216x352: (cx + 0.5) 1216 / W - 0.5, (cy + 0.5) 352 / H - 0.5.
+        let network = ImageSize::new(1216, 352);
+        let half = ImageSize::new(608, 176);
+        for ((width, height), [cx, cy], cropped, halved, resized) in [
+            (
+                (1242, 375),
+                [609.5593, 172.854],
+                [596.5593, 149.854],
+                [298.02965, 74.677],
+                [596.788_332, 162.221_621],
+            ),
+            (
+                (1241, 376),
+                [607.1928, 185.2157],
+                [595.1928, 161.2157],
+                [297.3464, 80.35785],
+                [594.950_802, 173.361_506],
+            ),
+            (
+                (1226, 370),
+                [601.8873, 183.1104],
+                [596.8873, 165.1104],
+                [298.19365, 82.3052],
+                [596.973_864, 174.178_002],
+            ),
+            (
+                (1224, 370),
+                [604.0814, 180.5066],
+                [600.0814, 162.5066],
+                [299.7907, 81.0033],
+                [600.129_888, 171.700_874],
+            ),
+            (
+                (1238, 374),
+                [600.3891, 181.5122],
+                [589.3891, 159.5122],
+                [294.44455, 79.5061],
+                [589.710_942, 170.805_6],
+            ),
+        ] {
+            let native = ImageSize::new(width, height);
+            let camera = Intrinsics { fx: 700.0, fy: 710.0, cx, cy };
+            for (fit, to, expected) in [
+                (Fit::Crop, network, cropped),
+                (Fit::Crop, half, halved),
+                (Fit::Resize, network, resized),
+            ] {
+                let window = native_window(fit, native).unwrap();
+                let seen = camera.cropped(window).resized(window.size(), to);
+                let off = [seen.cx - expected[0], seen.cy - expected[1]];
+                assert!(off.iter().all(|o| o.abs() < 1e-6), "{native} {fit:?} {to}: {seen:?}");
+            }
+        }
     }
 
     #[test]

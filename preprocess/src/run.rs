@@ -33,6 +33,9 @@ pub enum RunError {
     /// A shard is not what the manifest says.
     #[error("{0}")]
     NotAsListed(String),
+    /// Every input was set aside.
+    #[error("{0}")]
+    NothingMade(String),
     /// A shard cannot be made.
     #[error(transparent)]
     Shard(#[from] MakeError),
@@ -57,6 +60,7 @@ impl From<RunError> for Failure {
         let message = error.to_string();
         match error {
             RunError::Refused(_) => Self::usage(message),
+            RunError::NothingMade(_) => Self { exit: Exit::Failed, message },
             RunError::Shard(_)
             | RunError::Io { .. }
             | RunError::Manifest(ManifestError::Io { .. }) => {
@@ -106,12 +110,12 @@ pub fn hold(plan: &Plan) -> Result<Held, RunError> {
     fs::create_dir_all(out).map_err(io_error("make folder", out))?;
     let Partition { part, parts } = plan.partition;
     let held = shard_record::lock(out, part, parts).map_err(io_error("write in folder", out))?;
-    let Some(held) = held else {
-        return Err(RunError::Refused(format!(
-            "cannot write shard set {out:?}: another process is writing part {part} of {parts} of it; \
+    let held = held.map_err(|share| {
+        RunError::Refused(format!(
+            "cannot write shard set {out:?}: another process is writing part {share} of it; \
              wait for it, or give another output.dir"
-        )));
-    };
+        ))
+    })?;
     // The process that had it until now may have finished the set.
     if let Some(manifest) = finished(plan)? {
         return Ok(Held::Finished(Box::new(manifest)));
@@ -163,8 +167,16 @@ fn finished(plan: &Plan) -> Result<Option<ShardSetManifest>, RunError> {
     if manifest.config_fingerprint != plan.fingerprint {
         return Err(other_run(&plan.out, &manifest.config_fingerprint, &plan.fingerprint));
     }
+    check_listed(&plan.out, &manifest)?;
+    // An earlier run may have been killed between its last two steps.
+    tidy_up(&plan.out)?;
+    Ok(Some(manifest))
+}
+
+/// Whether every shard of a manifest is there, by its length.
+fn check_listed(out: &Path, manifest: &ShardSetManifest) -> Result<(), RunError> {
     for shard in &manifest.shards {
-        let file = plan.out.join(&shard.file);
+        let file = out.join(&shard.file);
         let got = match fs::metadata(&file) {
             Ok(metadata) if metadata.len() == shard.bytes => continue,
             Ok(metadata) => format!("{} bytes", metadata.len()),
@@ -177,9 +189,7 @@ fn finished(plan: &Plan) -> Result<Option<ShardSetManifest>, RunError> {
             shard.bytes
         )));
     }
-    // An earlier run may have been killed between its last two steps.
-    tidy_up(&plan.out)?;
-    Ok(Some(manifest))
+    Ok(())
 }
 
 fn refuse_other_run(plan: &Plan) -> Result<(), RunError> {
@@ -250,12 +260,20 @@ pub fn merge(out: &Path, parts: Option<u32>) -> Result<Option<ShardSetManifest>,
         false => Some(shard_record::lock_merge(out).map_err(io_error("write in folder", out))?),
     };
     let path = out.join(MANIFEST_FILE);
+    let files = part_files(out)?;
+    let read = |part, parts| PartManifest::read(&out.join(PartManifest::file_name(part, parts)));
     if path.exists() {
         let manifest = ShardSetManifest::read(&path)?;
+        check_listed(out, &manifest)?;
+        for &(part, parts) in &files {
+            let found = read(part, parts)?.config_fingerprint;
+            if found != manifest.config_fingerprint {
+                return Err(other_run(out, &manifest.config_fingerprint, &found));
+            }
+        }
         tidy_up(out)?;
         return Ok(Some(manifest));
     }
-    let files = part_files(out)?;
     let Some(parts) = parts.or_else(|| files.first().map(|(_, parts)| *parts)) else {
         return Ok(None);
     };
@@ -263,8 +281,7 @@ pub fn merge(out: &Path, parts: Option<u32>) -> Result<Option<ShardSetManifest>,
     if missing {
         return Ok(None);
     }
-    let read = |part| PartManifest::read(&out.join(PartManifest::file_name(part, parts)));
-    let all = (1..=parts).map(read).collect::<Result<Vec<_>, _>>()?;
+    let all = (1..=parts).map(|part| read(part, parts)).collect::<Result<Vec<_>, _>>()?;
     Ok(Some(publish(out, &all)?))
 }
 
@@ -286,11 +303,26 @@ pub fn part_files(out: &Path) -> Result<Vec<(u32, u32)>, RunError> {
 }
 
 /// Quarantine first, manifest last, then everything that only an unfinished set has goes.
+///
+/// A set without a sample has only a quarantine and is not finished, and what was noted on the way to it goes: a folder
+/// that was not mounted may be all that is wrong.
 fn publish(out: &Path, parts: &[PartManifest]) -> Result<ShardSetManifest, RunError> {
     let (manifest, problems) = ShardSetManifest::from_parts(parts)?;
+    check_listed(out, &manifest)?;
     let quarantine = out.join(QUARANTINE_FILE);
     atomic_file::write(&quarantine, quarantine_lines(&problems).as_bytes())
         .map_err(io_error("write", &quarantine))?;
+    if let (0, Some(first)) = (manifest.samples, problems.first()) {
+        tidy_up(out)?;
+        return Err(RunError::NothingMade(format!(
+            "cannot make shard set {out:?}: every clip was set aside; {} problems, first {}: {}: {}; \
+             all stand in {quarantine:?}; mend the cause, then run the same command again",
+            problems.len(),
+            first.kind.name(),
+            first.item,
+            first.reason
+        )));
+    }
     manifest.write(&out.join(MANIFEST_FILE))?;
     tidy_up(out)?;
     Ok(manifest)

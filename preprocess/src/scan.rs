@@ -53,11 +53,11 @@ pub fn scan(
         None => (whole(&scenes, plan), empty),
     };
     let left_out = match plan.min_motion {
-        Some(least) => motion::leave_out_static(plan.root, &mut chosen, least)?,
+        Some(least) => motion::leave_out_static(plan.root, &mut chosen, least, &mut problems),
         None => 0,
     };
     if chosen.iter().all(|chosen| chosen.clips.is_empty()) {
-        return Err(no_clips(plan, &scenes, &problems, left_out));
+        return Err(no_clips(plan, &scenes, problems, left_out));
     }
     let measured = measure(plan.root, paths_of(plan.root, &chosen), progress)?;
     let mut entries = Vec::new();
@@ -156,7 +156,7 @@ fn choose<'a>(
 fn no_clips(
     plan: &ScanPlan,
     scenes: &[KittiScene],
-    problems: &[Problem],
+    problems: Vec<Problem>,
     left_out: usize,
 ) -> ScanError {
     let frames: usize = scenes.iter().map(|scene| scene.frames.len()).sum();
@@ -172,11 +172,10 @@ fn no_clips(
     if left_out > 0 {
         message += &format!("; {left_out} static clips left out");
     }
-    if let Some(first) = problems.first() {
-        message +=
-            &format!("; {} problems, first {}: {}", problems.len(), first.item, first.reason);
+    if !problems.is_empty() {
+        message += &format!("; {} problems", problems.len());
     }
-    ScanError::NoClips { root: plan.root.to_owned(), message }
+    ScanError::NoClips { root: plan.root.to_owned(), message, problems }
 }
 
 /// Relative paths of all files of the chosen frames; true for pictures.

@@ -60,9 +60,10 @@ pub fn scan_pictures(
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<DataSetManifest, ScanError> {
     let Pictures { scenes, mut problems } = walk(plan)?;
+    problems.retain(|problem| is_wanted(&problem.item, plan.targets));
     let chosen = choose(&scenes, plan, &mut problems);
     if chosen.iter().all(|chosen| chosen.clips.is_empty()) {
-        return Err(no_clips(plan, &scenes, &problems));
+        return Err(no_clips(plan, &scenes, problems));
     }
     let measured = measure(plan.root, paths_of(&chosen), progress)?;
     let positions: BTreeMap<&str, u32> =
@@ -182,7 +183,17 @@ fn clip_around(target: usize, scene: &PictureScene, plan: &PicturesPlan) -> Opti
     Some(vec![at(number.checked_sub(stride)?)?, target, at(number + stride)?])
 }
 
-fn no_clips(plan: &PicturesPlan, scenes: &[PictureScene], problems: &[Problem]) -> ScanError {
+/// Whether a split asks for what has this problem: a picture or scene that it names, in one that it names, or around one.
+fn is_wanted(item: &str, targets: Option<&[String]>) -> bool {
+    let Some(targets) = targets else { return true };
+    let below = |folder: &str, path: &str| {
+        path.strip_prefix(folder)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '.']))
+    };
+    targets.iter().any(|target| below(target, item) || below(item, target))
+}
+
+fn no_clips(plan: &PicturesPlan, scenes: &[PictureScene], problems: Vec<Problem>) -> ScanError {
     let frames: usize = scenes.iter().map(|scene| scene.frames.len()).sum();
     let around = match plan.frames {
         1 => "a picture".to_owned(),
@@ -193,11 +204,10 @@ fn no_clips(plan: &PicturesPlan, scenes: &[PictureScene], problems: &[Problem]) 
         plan.dataset.name(),
         scenes.len()
     );
-    if let Some(first) = problems.first() {
-        message +=
-            &format!("; {} problems, first {}: {}", problems.len(), first.item, first.reason);
+    if !problems.is_empty() {
+        message += &format!("; {} problems", problems.len());
     }
-    ScanError::NoClips { root: plan.root.to_owned(), message }
+    ScanError::NoClips { root: plan.root.to_owned(), message, problems }
 }
 
 /// Relative paths of all files of the chosen frames; true for pictures.
@@ -368,6 +378,29 @@ mod tests {
         assert_eq!(missing, ["a/4"], "asked for by name, but the last of its scene");
         assert!(parse_targets(" \n").is_err());
         assert!(parse_targets("a\nb\na/\n").unwrap_err().contains("line 3"));
+    }
+
+    #[test]
+    fn problems_of_what_a_split_does_not_name_are_none_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for name in ["0001/dense0/imgs/a.jpg", "0001/dense1/imgs/b.jpg", "0002/dense0/imgs/c.jpg"] {
+            picture(root, name, 8, 6);
+        }
+        fs::create_dir_all(root.join("0001/dense0/depths")).unwrap();
+        fs::write(root.join("0001/dense0/depths/a.h5"), b"x").unwrap();
+        let problems = |targets: &str| {
+            let targets = parse_targets(targets).unwrap();
+            let dataset = DataSetKind::Megadepth;
+            let wanted = PicturesPlan { dataset, targets: Some(&targets), ..plan(root) };
+            scanned(&wanted).problems.into_iter().map(|p| p.item).collect::<Vec<_>>()
+        };
+        assert!(problems("0001/dense0").is_empty());
+        assert!(problems("0001/dense0/a.jpg").is_empty());
+        assert_eq!(problems("0001"), ["0001/dense1", "0001/dense1/b"]);
+        // Asked for, and without depth: once as the list's line, once as what is wrong with it.
+        let named = problems("0001/dense0\n0002/dense0/c\n");
+        assert!(named.contains(&"0002/dense0/c".to_owned()), "{named:?}");
     }
 
     #[test]

@@ -17,6 +17,9 @@ use suw_shared::problem::Problem;
 /// Folder of the records inside the shard set's.
 pub const RECORDS: &str = ".run";
 
+/// Beginning of the names of lock files; `I-of-N` follows.
+const LOCK: &str = "lock-";
+
 /// How often a step is tried again when another process has just changed the folder.
 const TRIES: usize = 100;
 
@@ -75,12 +78,41 @@ pub fn any_fingerprint(out: &Path) -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// Holds the folder for one share of a run; `None` while another process holds it. Released when dropped.
-pub fn lock(out: &Path, part: u32, parts: u32) -> io::Result<Option<File>> {
-    let file = lock_file(out, &format!("lock-{part}-of-{parts}"))?;
+/// Holds the folder for one share of a run. `Err` in the inner result names the share of the process that holds it: this
+/// very one, or one of another division, whose shards are partly the same. Released when dropped.
+pub fn lock(out: &Path, part: u32, parts: u32) -> io::Result<Result<File, String>> {
+    let own = format!("{LOCK}{part}-of-{parts}");
+    let share = |name: &str| name.trim_start_matches(LOCK).replace("-of-", " of ");
+    let file = lock_file(out, &own)?;
+    if !try_lock(&file)? {
+        return Ok(Err(share(&own)));
+    }
+    let same_division = format!("-of-{parts}");
+    let entries = match fs::read_dir(out.join(RECORDS)) {
+        // A process that finished the set took the folder away: the caller finds its manifest.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(file)),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_share = name.starts_with(LOCK) && name.contains("-of-");
+        if !is_share || name.ends_with(&same_division) {
+            continue;
+        }
+        match File::open(entry.path()) {
+            Ok(other) if !try_lock(&other)? => return Ok(Err(share(&name))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(Ok(file))
+}
+
+fn try_lock(file: &File) -> io::Result<bool> {
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Ok(None),
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -150,17 +182,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn shares_of_one_division_stand_beside_each_other_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path();
+        let holder = |part, parts| lock(out, part, parts).unwrap().err();
+        let first = lock(out, 1, 2).unwrap().unwrap();
+        assert_eq!(holder(1, 2).as_deref(), Some("1 of 2"));
+        assert_eq!(holder(2, 2), None);
+        // A whole run, and other divisions, make shards that this share makes too.
+        assert_eq!(holder(1, 1).as_deref(), Some("1 of 2"));
+        assert_eq!(holder(3, 12).as_deref(), Some("1 of 2"));
+        drop(first);
+        let _whole = lock(out, 1, 1).unwrap().unwrap();
+        assert_eq!(holder(2, 2).as_deref(), Some("1 of 1"));
+    }
+
+    #[test]
     fn a_record_counts_only_with_the_bytes_it_names() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path();
-        let held = lock(out, 1, 1).unwrap();
-        assert!(held.is_some() && lock(out, 1, 1).unwrap().is_none());
         let entry = ShardEntry {
             blake3: blake3_of_bytes(b"shard"),
             bytes: 5,
             file: "kitti-train-00000.h5".to_owned(),
             samples: 1,
         };
+        let _held = lock(out, 1, 1).unwrap().unwrap();
         let record = ShardRecord {
             config_fingerprint: "f".repeat(64),
             entry: Some(entry.clone()),

@@ -149,7 +149,7 @@ impl Layout {
     }
 }
 
-/// What a network asks of its pixels: `(value scale - mean) / deviation` per channel, RGB.
+/// What a network asks of its pixels: `(value scale - mean) / deviation` per channel, in the order of its input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalization {
     /// Of the 8-bit value.
@@ -163,7 +163,7 @@ pub struct Normalization {
 /// A picture at the top left of an input of size `input`, normalized; 0 elsewhere.
 ///
 /// # Shapes
-/// - `planes`: `[3, size.height, size.width]`, RGB
+/// - `planes`: `[3, size.height, size.width]`, in the network's order of colors
 ///
 /// # Panics
 /// If `planes` has another length, or the picture is larger than the input.
@@ -187,7 +187,7 @@ pub fn normalized_block(
 /// A picture at the top left of an input of size `input` as it is; 0 elsewhere.
 ///
 /// # Shapes
-/// - `planes`: `[3, size.height, size.width]`, RGB
+/// - `planes`: `[3, size.height, size.width]`, in the network's order of colors
 ///
 /// # Panics
 /// If `planes` has another length, or the picture is larger than the input.

@@ -75,10 +75,11 @@ def run(command, cwd=None, env=None, allowed=(0,)):
     return Figures(wall, cpu, max(sizes) / 1024, statistics.median(sizes) / 1024, out)
 
 
-def alternate(sides, times, before=None):
-    """Runs every side `times` times in turn; `before(name)` clears its traces. Name to list of figures."""
+def alternate(sides, times, before=None, warm=True):
+    """Runs every side `times` times in turn, and once more before where caches are to be warmed; `before(name)` clears its traces.
+    Name to list of figures."""
     found = {name: [] for name in sides}
-    for turn in range(times + 1):
+    for turn in range(0 if warm else 1, times + 1):
         for name, command in sides.items():
             if before:
                 before(name)

@@ -85,6 +85,25 @@ def semantic(name, channels=19, input_kind=TensorProto.FLOAT, shape=(1, 3, "h", 
     save(name, nodes, [tensor("image", input_kind, shape)], [output], initializers)
 
 
+def ramp(name):
+    """Logits that depend on the place in the crop: channel 0 is red and a number for the column and one for the row,
+    channel 1 is green; the others low."""
+    columns = np.array([-3.5, -2, -2, 1, 1, 1, 3, 3], np.float32)
+    rows = np.array([0, 0, 3, -3.5], np.float32)
+    places = np.zeros((1, 19, 4, 8), np.float32)
+    places[0, 0] = columns[None, :] + rows[:, None]
+    places[0, 2:] = -9
+    weights = np.zeros((19, 3, 1, 1), np.float32)
+    weights[0, 0] = weights[1, 1] = 1
+    nodes = [
+        helper.make_node("Conv", ["image", "weights"], ["colors"]),
+        helper.make_node("Add", ["colors", "places"], ["logits"]),
+    ]
+    initializers = [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(places, "places")]
+    inputs = [tensor("image", TensorProto.FLOAT, [1, 3, 4, 8])]
+    save(name, nodes, inputs, [tensor("logits", TensorProto.FLOAT, [1, 19, 4, 8])], initializers)
+
+
 def labels(name):
     """A label map of the input's size out of a u8 NHWC picture: red / 16."""
     nodes = [
@@ -145,6 +164,7 @@ def main():
     semantic("semantic-logits")
     semantic("semantic-fixed", shape=(1, 3, 8, 16))
     semantic("semantic-21", channels=21)
+    ramp("semantic-ramp")
     labels("semantic-labels")
     paste_reference()
 

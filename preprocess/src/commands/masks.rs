@@ -8,7 +8,7 @@ use suw_shared::exit::{Exit, Failure};
 use crate::config::{RunConfig, usage};
 use crate::launch::{LaunchArgs, loudness, set_aside, stop_flag, stopped, use_threads};
 use crate::masks_run::{FrameRef, fill_store, missing_frames};
-use crate::onnx::{Models, Runtime, SessionOptions};
+use crate::onnx::{Device, Models, Runtime, SessionOptions};
 use crate::open_plan::open_plan;
 use crate::plan::Plan;
 use crate::progress::{Loudness, Progress};
@@ -47,6 +47,9 @@ pub fn run(args: &MasksArgs) -> anyhow::Result<Exit> {
     Ok(set_aside(missing as u64, args.allow_quarantine))
 }
 
+/// Each holds its networks in the memory of the GPU. Two: while one waits for the GPU, the other reads and pastes.
+const SESSIONS_ON_A_GPU: usize = 2;
+
 /// The networks, opened for the frames that the store lacks.
 pub(crate) struct Filling<'a> {
     plan: &'a Plan,
@@ -69,13 +72,20 @@ impl<'a> Filling<'a> {
         }
         let runtime = Runtime::load().map_err(Failure::from)?;
         let threads = rayon::current_num_threads();
-        let sessions = (threads / options.intra_threads.max(1)).clamp(1, missing);
+        let most = match options.device {
+            Device::Cpu => missing,
+            Device::Cuda(_) => missing.min(SESSIONS_ON_A_GPU),
+        };
+        let sessions = (threads / options.intra_threads.max(1)).clamp(1, most);
         if loudness != Loudness::Quiet {
+            let identity = models.identity();
             eprintln!(
-                "masks: {missing} of {} frames to make; {} on {}, {sessions} sessions",
+                "masks: {missing} of {} frames to make; {} and {} on {} by {}, {sessions} sessions of each",
                 frames.len(),
+                identity.instance.name,
+                identity.semantic.name,
+                options.device,
                 runtime.library().file_name().unwrap_or_default().to_string_lossy(),
-                options.device
             );
         }
         let workers = models.segmenters(&runtime, *options, sessions).map_err(Failure::from)?;
@@ -84,7 +94,8 @@ impl<'a> Filling<'a> {
 
     /// Runs the networks; false when told to stop.
     ///
-    /// Frames that fail stay missing: each clip that needs one is set aside when shards are made.
+    /// Frames that cannot be read or that a network makes nothing of stay missing: each clip that needs one is set aside
+    /// when shards are made.
     pub(crate) fn run(self, stop: &AtomicBool) -> anyhow::Result<bool> {
         let Some(store) = &self.plan.store else { return Ok(true) };
         if self.workers.is_empty() {
@@ -96,10 +107,9 @@ impl<'a> Filling<'a> {
         });
         progress.finish();
         let report = report.map_err(Failure::from)?;
+        // Said even where progress is not wanted: the quarantine knows only that the masks are missing.
         for problem in &report.problems {
-            if self.loudness != Loudness::Quiet {
-                eprintln!("masks: set aside {}: {}", problem.item, problem.reason);
-            }
+            eprintln!("masks: set aside {}: {}", problem.item, problem.reason);
         }
         Ok(!report.stopped)
     }

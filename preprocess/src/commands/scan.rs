@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 use suw_shared::exit::{Exit, Failure};
-use suw_shared::problem::count_by_kind;
+use suw_shared::problem::{Problem, count_by_kind};
 
 use crate::datasets::manifest::{DataSetKind, DataSetManifest};
 use crate::datasets::manifest_file::check_split_name;
@@ -126,14 +126,18 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let progress = Progress::new("files", loudness);
     let count = |done, total| progress.set(done, total);
-    let Scanned { manifest, left_out } = match args.dataset {
+    let scanned = match args.dataset {
         Layout::Kitti => scan_drives(args, &name, frames, &count)?,
-        other => {
-            let manifest = scan_others(args, other, &name, frames, &count)?;
-            Scanned { manifest, left_out: 0 }
-        }
+        other => scan_others(args, other, &name, frames, &count)?
+            .map(|manifest| Scanned { manifest, left_out: 0 }),
     };
     progress.finish();
+    let Scanned { manifest, left_out } = scanned.map_err(|error| {
+        if let ScanError::NoClips { problems, .. } = &error {
+            list(problems, args.verbose, "");
+        }
+        failure(error)
+    })?;
     if let Some(folder) = args.out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make folder {folder:?}"))?;
     }
@@ -147,7 +151,7 @@ fn scan_drives(
     name: &str,
     frames: u32,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Scanned> {
+) -> Result<Result<Scanned, ScanError>> {
     let targets: Option<Vec<SplitEntry>> = match &args.split {
         Some(path) => Some(read_split(path, split::parse)?),
         None => None,
@@ -160,7 +164,7 @@ fn scan_drives(
         frames,
         min_motion: args.min_motion,
     };
-    scan(&plan, progress).map_err(failure)
+    Ok(scan(&plan, progress))
 }
 
 fn scan_others(
@@ -169,7 +173,7 @@ fn scan_others(
     name: &str,
     frames: u32,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<DataSetManifest> {
+) -> Result<Result<DataSetManifest, ScanError>> {
     let targets: Option<Vec<String>> = match &args.split {
         Some(path) => Some(read_split(path, parse_targets)?),
         None => None,
@@ -182,15 +186,13 @@ fn scan_others(
         stride: args.stride,
         frames,
     };
-    scan_pictures(&plan, progress).map_err(failure)
+    Ok(scan_pictures(&plan, progress))
 }
 
 fn failure(error: ScanError) -> anyhow::Error {
     match error {
         ScanError::Read { .. } => error.into(),
-        ScanError::Walk(_) | ScanError::Motion { .. } | ScanError::NoClips { .. } => {
-            Failure::usage(error.to_string()).into()
-        }
+        ScanError::Walk(_) | ScanError::NoClips { .. } => Failure::usage(error.to_string()).into(),
     }
 }
 
@@ -235,6 +237,7 @@ fn report(args: &ScanArgs, manifest: &DataSetManifest, left_out: usize) {
     match manifest.dataset {
         DataSetKind::Kitti => {
             println!("laser scans: {}, depth pictures: {}", counts.lidar, counts.ground_truth);
+            list_without_scans(manifest, args.verbose);
         }
         _ => println!("depth maps: {}", counts.depth_maps),
     }
@@ -244,11 +247,46 @@ fn report(args: &ScanArgs, manifest: &DataSetManifest, left_out: usize) {
     for (kind, count) in &problems {
         println!("{kind}: {count}");
     }
-    let shown = if args.verbose { usize::MAX } else { PROBLEMS_SHOWN };
-    for problem in manifest.problems.iter().take(shown) {
+    list(&manifest.problems, args.verbose, " in the manifest");
+}
+
+fn list(problems: &[Problem], verbose: bool, place: &str) {
+    let shown = if verbose { usize::MAX } else { PROBLEMS_SHOWN };
+    for problem in problems.iter().take(shown) {
         eprintln!("{}: {}: {}", problem.kind.name(), problem.item, problem.reason);
     }
-    if manifest.problems.len() > shown {
-        eprintln!("and {} more in the manifest", manifest.problems.len() - shown);
+    if problems.len() > shown {
+        eprintln!("and {} more{place}; --verbose lists all", problems.len() - shown);
+    }
+}
+
+/// Drives of which some frames have a laser scan and some have none, as KITTI's drive 0009 of 2011_09_26. No fault:
+/// their samples have no depth from scans.
+fn list_without_scans(manifest: &DataSetManifest, verbose: bool) {
+    let lacking: Vec<String> = manifest
+        .scenes
+        .iter()
+        .filter_map(|scene| {
+            let without: Vec<&str> = scene
+                .frames
+                .iter()
+                .filter(|frame| frame.lidar.is_none())
+                .map(|frame| frame.stem.as_str())
+                .collect();
+            let some = !without.is_empty() && without.len() < scene.frames.len();
+            some.then(|| {
+                let (name, all) = (&scene.name, scene.frames.len());
+                let stems =
+                    if verbose { without.join(" ") } else { format!("first {}", without[0]) };
+                format!("no laser scan: {name}: {} of {all} frames, {stems}", without.len())
+            })
+        })
+        .collect();
+    let shown = if verbose { usize::MAX } else { PROBLEMS_SHOWN };
+    for line in lacking.iter().take(shown) {
+        eprintln!("{line}");
+    }
+    if lacking.len() > shown {
+        eprintln!("and {} more such drives; --verbose lists all", lacking.len() - shown);
     }
 }

@@ -16,7 +16,7 @@ use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::sample_key::SampleKey;
 
 use crate::datasets::listing::{PICTURES, WalkError, files_by_stem, folders};
-use crate::datasets::pictures::{Camera, Picture, PictureScene, Pictures};
+use crate::datasets::pictures::{Camera, Picture, PictureScene, Pictures, unusable_name};
 
 /// The folder of depth maps.
 const DEPTH_FOLDER: &str = "depth";
@@ -42,7 +42,7 @@ pub fn walk(root: &Path) -> Result<Pictures, WalkError> {
                 open.push(below);
             }
         }
-        found.scenes.extend(scene_of(root, &folder)?);
+        found.scenes.extend(scene_of(root, &folder, &mut found.problems)?);
     }
     found.scenes.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(pair) = found.scenes.windows(2).find(|pair| pair[0].name == pair[1].name) {
@@ -53,7 +53,11 @@ pub fn walk(root: &Path) -> Result<Pictures, WalkError> {
     Ok(found)
 }
 
-fn scene_of(root: &Path, folder: &str) -> Result<Option<PictureScene>, WalkError> {
+fn scene_of(
+    root: &Path,
+    folder: &str,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<PictureScene>, WalkError> {
     let name = if folder.is_empty() { ROOT_SCENE } else { folder };
     let images = files_by_stem(root, folder, &PICTURES)?;
     let depth_folder = format!("{DEPTH_FOLDER}/{folder}");
@@ -61,8 +65,10 @@ fn scene_of(root: &Path, folder: &str) -> Result<Option<PictureScene>, WalkError
     let mut frames = Vec::new();
     let shown = images.into_iter().filter(|(stem, _)| !stem.starts_with('.'));
     for (number, (stem, image)) in (0..).zip(shown) {
-        SampleKey::from_parts(name, &stem)
-            .map_err(|reason| WalkError::Name { path: root.join(&image), reason })?;
+        if let Err(reason) = SampleKey::from_parts(name, &stem) {
+            problems.push(unusable_name(image, &reason));
+            continue;
+        }
         frames.push(Picture {
             number,
             depth: depth.remove(&stem),
@@ -197,10 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_keys_are_refused() {
+    fn a_name_that_cannot_be_a_key_is_a_problem_of_that_picture() {
         let folder = tempfile::tempdir().unwrap();
-        touch(folder.path(), "a b/1.png");
-        assert!(matches!(walk(folder.path()), Err(WalkError::Name { .. })));
+        for path in ["a b/1.png", "c/1.png", "c/IMG 2.png"] {
+            touch(folder.path(), path);
+        }
+        let found = walk(folder.path()).unwrap();
+        let frames: Vec<_> =
+            found.scenes.iter().flat_map(|s| s.frames.iter().map(|f| f.image.as_str())).collect();
+        assert_eq!(frames, ["c/1.png"]);
+        let mut items: Vec<_> = found.problems.iter().map(|p| p.item.as_str()).collect();
+        items.sort_unstable();
+        assert_eq!(items, ["a b/1.png", "c/IMG 2.png"]);
+        assert!(found.problems[0].reason.contains("another name"), "{:?}", found.problems);
     }
 
     proptest! {

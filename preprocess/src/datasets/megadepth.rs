@@ -13,7 +13,7 @@ use suw_shared::problem::{Problem, ProblemKind};
 use suw_shared::sample_key::SampleKey;
 
 use crate::datasets::listing::{PICTURES, WalkError, files_by_stem, folders};
-use crate::datasets::pictures::{Picture, PictureScene, Pictures};
+use crate::datasets::pictures::{Picture, PictureScene, Pictures, unusable_name};
 
 /// Walks scenes and their reconstructions, all in the order of their names.
 pub fn walk(root: &Path) -> Result<Pictures, WalkError> {
@@ -34,8 +34,13 @@ fn scene_of(root: &Path, name: &str, found: &mut Pictures) -> Result<(), WalkErr
     let mut depth = files_by_stem(root, &format!("{name}/depths"), &["h5"])?;
     let mut frames = Vec::new();
     for (number, (stem, image)) in (0..).zip(images) {
-        let key = SampleKey::from_parts(name, &stem)
-            .map_err(|reason| WalkError::Name { path: root.join(&image), reason })?;
+        let key = match SampleKey::from_parts(name, &stem) {
+            Ok(key) => key,
+            Err(reason) => {
+                found.problems.push(unusable_name(image, &reason));
+                continue;
+            }
+        };
         match depth.remove(&stem) {
             Some(depth) => frames.push(Picture {
                 number,

@@ -3,7 +3,7 @@
 
 use suw_shared::camera::Intrinsics;
 use suw_shared::image_size::ImageSize;
-use suw_shared::problem::Problem;
+use suw_shared::problem::{Problem, ProblemKind};
 
 /// What lies under a root.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +12,15 @@ pub struct Pictures {
     pub scenes: Vec<PictureScene>,
     /// What is missing or cannot be used.
     pub problems: Vec<Problem>,
+}
+
+/// A picture whose name cannot be a part of a sample key.
+pub(crate) fn unusable_name(image: String, reason: &str) -> Problem {
+    Problem {
+        item: image,
+        kind: ProblemKind::ImageUnreadable,
+        reason: format!("{reason}; give the file another name"),
+    }
 }
 
 /// Pictures that belong together: a folder, or a clip.

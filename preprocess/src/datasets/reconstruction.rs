@@ -74,6 +74,13 @@ pub fn examine(
         .filter(|_| pooled.len() >= POINTS_MIN)
         .ok_or_else(|| format!("expected at least {POINTS_MIN} points, got {}", pooled.len()))?;
     let moved = baseline(&images);
+    // Numbers that are finite in the files, and too large to compute with.
+    let farthest = pooled.last().copied().unwrap_or_default();
+    if !farthest.is_finite() || !moved.is_finite() {
+        return Err(format!(
+            "expected depths and distances below 1e38, got points up to {farthest} away and cameras {moved} apart"
+        ));
+    }
     if moved < BASELINE_MIN * median {
         return Err(format!(
             "expected cameras that move by {BASELINE_MIN} of the median depth {median:.4}, got {moved:.6}"
@@ -148,3 +155,6 @@ fn compare_with_maps(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use suw_shared::class::InstanceClass;
+use suw_shared::exit::{Exit, Failure};
 use suw_shared::image_size::ImageSize;
 use suw_shared::problem::ProblemKind;
 use suw_shared::rgb_image::RgbImage;
@@ -21,14 +22,23 @@ use crate::segmenter::{InstanceSegmenter, SegmentError, Segmenters, SemanticSegm
 
 const SIZE: ImageSize = ImageSize::new(3, 2);
 
-/// Counts its calls; the mask of a picture is where red is above 100. A picture that starts with 66 is refused.
+/// Counts its calls; the mask of a picture is where red is above 100. A picture that starts with 66 gives what no spec
+/// allows, with 77 the runtime fails.
 struct Fake(Arc<AtomicUsize>);
 
 impl InstanceSegmenter for Fake {
     fn detect(&mut self, image: &RgbImage) -> Result<Vec<Detection>, SegmentError> {
         self.0.fetch_add(1, Ordering::Relaxed);
         if image.data()[0] == 66 {
-            return Err(SegmentError::Run { model: "fake".into(), cause: "66".into() });
+            return Err(SegmentError::Output {
+                model: "fake".into(),
+                output: "boxes".into(),
+                expected: "[n,4]".into(),
+                got: "[66]".into(),
+            });
+        }
+        if image.data()[0] == 77 {
+            return Err(SegmentError::Run { model: "fake".into(), cause: "out of memory".into() });
         }
         let mask: Vec<u8> = image.data().chunks(3).map(|p| u8::from(p[0] > 100)).collect();
         let mask = Rle::from_mask(image.size(), &mask);
@@ -192,6 +202,23 @@ fn a_stop_keeps_what_is_done_and_a_second_run_does_the_rest() {
     assert_eq!(*seen.lock().unwrap(), [(0, 10), (1, 10), (2, 10)]);
     let rest = world.fill(&store, 1);
     assert_eq!((rest.made, rest.present, rest.stopped), (5, 2, false));
+}
+
+#[test]
+fn a_network_that_does_not_run_stops_it_all_and_sets_nothing_aside() {
+    let world = World::new();
+    let picture = RgbImage::new(SIZE, [[77; 3], [0; 3], [0; 3], [0; 3], [0; 3], [0; 3]].concat());
+    fs::write(&world.frames[4].image, rgb_png(&picture)).unwrap();
+    let store = world.store("masks");
+    let stop = AtomicBool::new(false);
+    let error = fill_store(&store, &world.frames, world.workers(1), &stop, &|_, _| {}).unwrap_err();
+    let failure = Failure::from(error);
+    assert_eq!(failure.exit, Exit::Failed);
+    for words in ["day/a/004", "fake", "out of memory", "--threads", "are kept"] {
+        assert!(failure.message.contains(words), "{} should say {words:?}", failure.message);
+    }
+    // Frames 0, 1 and 2 were made before; 3 cannot be read.
+    assert_eq!(missing_frames(&store, &world.frames).len(), 7);
 }
 
 #[test]

@@ -59,10 +59,23 @@ pub struct InputSpec {
     pub name: String,
     /// Order of axes.
     pub layout: Layout,
+    /// Order of the three colors; mean and deviation stand in the same order.
+    pub channels: Channels,
     /// 8-bit values as they are, or normalized.
     pub element: Element,
     /// How pictures get the right size.
     pub resize: ResizePolicy,
+}
+
+/// Order of the colors of an input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// As torchvision has it.
+    #[default]
+    Rgb,
+    /// As Caffe2 had it, and Detectron2 and the ONNX model zoo after it.
+    Bgr,
 }
 
 /// What the input holds.
@@ -149,6 +162,9 @@ enum ClassesText {
 struct InputText {
     name: String,
     layout: LayoutText,
+    // Left out where it is not written: the digests of specs without it stay what they were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channels: Option<Channels>,
     element: ElementText,
     scale: f32,
     mean: [f32; 3],
@@ -271,6 +287,7 @@ impl ModelSpec {
                     LayoutText::Chw => Layout::Chw,
                     LayoutText::Nhwc => Layout::Nhwc,
                 },
+                channels: text.input.channels.unwrap_or_default(),
                 name: text.input.name,
                 resize,
             },

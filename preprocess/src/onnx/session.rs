@@ -9,7 +9,7 @@ use ort::session::{Session, SessionOutputs};
 use ort::value::{Outlet, TensorElementType, TensorRef, ValueType};
 use suw_shared::rgb_image::RgbImage;
 
-use super::model_spec::{Element, InputSpec};
+use super::model_spec::{Channels, Element, InputSpec};
 use super::{ModelFile, OnnxError, Runtime};
 use crate::resize::resize_rgb;
 use crate::segmenter::SegmentError;
@@ -171,7 +171,11 @@ impl CheckedSession {
             cause: error.to_string(),
         };
         let shape = self.input.layout.shape(Some(view.input));
-        let planes = resize_rgb(image, view.window, view.scaled);
+        let mut planes = resize_rgb(image, view.window, view.scaled);
+        if self.input.channels == Channels::Bgr {
+            let (red, others) = planes.split_at_mut(view.scaled.area());
+            red.swap_with_slice(&mut others[view.scaled.area()..]);
+        }
         match &self.input.element {
             Element::F32(normalization) => {
                 let block = normalized_block(

@@ -176,6 +176,15 @@ fn a_semantic_network_paints_classes_out_of_pixels() {
 }
 
 #[test]
+fn a_network_that_wants_blue_first_gets_it() {
+    // Its channel 0 is blue now, and 2 is red.
+    let input = format!("{}\nchannels = \"bgr\"", PAINTER.input);
+    let mut painter = painter(&Spec { input: &input, ..PAINTER });
+    let map = painter.segment(&halves(ImageSize::new(40, 20))).unwrap();
+    assert_eq!((map.at(10, 5), map.at(10, 35)), (2, 0));
+}
+
+#[test]
 fn pspnets_crop_slides_over_a_picture_of_kitti() {
     // 713 is taller than the picture: two windows side by side, 0..713 and 529..1242, each padded below.
     let mut painter = painter(&Spec {
@@ -191,6 +200,38 @@ fn pspnets_crop_slides_over_a_picture_of_kitti() {
             assert_eq!(map.at(y, x), if x < 621 { 0 } else { 2 }, "row {y}, column {x}");
         }
     }
+}
+
+#[test]
+fn overlapping_windows_count_alike_whatever_they_say_at_a_place() {
+    // Channel 1 is 0 on black. Channel 0 is a number for the column of the window, -3.5 -2 -2 1 1 1 3 3, and one for its row,
+    // 0 0 3 -3.5. Windows begin at columns 0 and 5 and at rows 0 and 2 of the picture. Averages by hand: columns
+    //   -3.5 -2 -2 1 1 | (1 - 3.5)/2 = -1.25, (3 - 2)/2 = 0.5, (3 - 2)/2 = 0.5 | 1 1 1 3 3, rows
+    //   0 0 | (3 + 0)/2 = 1.5, (-3.5 + 0)/2 = -1.75 | 3 -3.5.
+    // Class 0 is where both together are above 0. Columns 5 to 7 of the first row come out differently where one of two windows
+    // counts alone (the first 0 0 0, the last 1 1 1), where the higher or lower does (0 0 0, 1 1 1), or the middle of a window
+    // more than its edge (0 0 1, weights that rise evenly).
+    let spec = Spec {
+        model: "semantic-ramp",
+        resize: "policy = \"sliding-window\"\nwidth = 8\nheight = 4\nstride_x = 5\nstride_y = 2",
+        ..PAINTER
+    };
+    let mut painter = painter(&spec);
+    let mut rows = |height: u32| -> Vec<String> {
+        let map = painter.segment(&gray(ImageSize::new(13, height), 0)).unwrap();
+        map.data().chunks(13).map(|row| row.iter().map(u8::to_string).collect()).collect()
+    };
+    let expected = [
+        "1110010000000",
+        "1110010000000",
+        "1110000000000",
+        "1111111111100",
+        "1000000000000",
+        "1111111111111",
+    ];
+    assert_eq!(rows(6), expected);
+    // A picture lower than a window: the window's last row is padding, and the picture's last row has the number 3.
+    assert_eq!(rows(3), ["1110010000000", "1110010000000", "1000000000000"]);
 }
 
 #[test]

@@ -154,9 +154,11 @@ fn a_data_set_without_clips_says_what_was_found() {
     assert!(message.contains("got 0 frames in 0 scenes"), "{message}");
     kitti_drive(root, &KittiDrive { frames: 2, scans: &[], ..KittiDrive::SMALL });
     fs::create_dir_all(root.join("2011_09_26/2011_09_26_drive_0001_sync/image_02/data")).unwrap();
-    let message = scan(&plan(root), &|_, _| {}).unwrap_err().to_string();
+    let error = scan(&plan(root), &|_, _| {}).unwrap_err();
+    let message = error.to_string();
     assert!(message.contains("got 2 frames in 1 scenes; 1 problems"), "{message}");
-    assert!(message.contains("drive_0001_sync/image_02"), "{message}");
+    let ScanError::NoClips { problems, .. } = error else { panic!("{message}") };
+    assert!(problems[0].item.ends_with("drive_0001_sync/image_02"), "{problems:?}");
 }
 
 #[test]
@@ -186,10 +188,20 @@ fn clips_of_a_standing_car_are_left_out() {
         (vec!["1".into()], 4, 3)
     );
 
-    fs::write(oxts.join("0000000003.txt"), "49 8").unwrap();
-    let error = scan(&moving, &|_, _| {}).unwrap_err().to_string();
-    assert!(error.contains("0000000003.txt") && error.contains("got 2"), "{error}");
-    fs::remove_file(oxts.join("0000000003.txt")).unwrap();
-    let error = scan(&moving, &|_, _| {}).unwrap_err().to_string();
-    assert!(error.contains("0000000003.txt"), "{error}");
+    // Without the record of frame 3 nobody knows how far clips 2 (frames 1 to 3) and 4 (3 to 5) went: 4 is back.
+    let path = oxts.join("0000000003.txt");
+    for (broken, cause) in [(Some("49 8"), "got 2"), (None, "No such file")] {
+        match broken {
+            Some(text) => fs::write(&path, text).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let scanned = scan(&moving, &|_, _| {}).unwrap();
+        let kept: Vec<String> = ["1", "2", "4", "5"].map(str::to_owned).into();
+        assert_eq!((keys(&scanned.manifest), scanned.left_out), (kept, 1));
+        let [problem] = &scanned.manifest.problems[..] else { panic!("{:?}", scanned.manifest) };
+        assert_eq!(problem.kind, ProblemKind::FrameMissing);
+        for words in ["2 of 5 clips", "0000000003.txt", cause] {
+            assert!(problem.reason.contains(words), "{} should say {words:?}", problem.reason);
+        }
+    }
 }

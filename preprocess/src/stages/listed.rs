@@ -1,5 +1,6 @@
 //! Floor 3: files that a data-set manifest lists, and what all ways of loading share: wishes and faults.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use suw_shared::checksum::blake3_of_bytes;
@@ -69,6 +70,15 @@ pub(crate) fn fault(kind: ProblemKind, file: &str, reason: &str) -> Fault {
     Fault { blame: Blame::Input, kind, reason: format!("{file}: {reason}") }
 }
 
+/// Whether the folder at the root still has what a path below it begins with. Where that is gone, so is the data set: a
+/// disk that is not mounted, or another folder.
+pub(crate) fn has_beginning(root: &Path, path: &str) -> bool {
+    match path.split_once('/') {
+        Some((first, _)) => root.join(first).exists(),
+        None => std::fs::read_dir(root).is_ok_and(|mut entries| entries.next().is_some()),
+    }
+}
+
 /// The bytes of a file, the same as when it was scanned.
 pub(crate) fn read_listed(source: Source, position: u32) -> Result<Vec<u8>, Fault> {
     let entry = source.manifest.file(position);
@@ -76,8 +86,15 @@ pub(crate) fn read_listed(source: Source, position: u32) -> Result<Vec<u8>, Faul
     let expected = format!("expected {} bytes as in the data-set manifest", entry.bytes);
     let path = source.root.join(&entry.path);
     let refused = |error: std::io::Error| {
-        let blame = if is_machines(&error) { Blame::Machine } else { Blame::Input };
-        Fault { blame, ..changed(format!("{expected}, got: {error}")) }
+        let vanished =
+            error.kind() == ErrorKind::NotFound && !has_beginning(source.root, &entry.path);
+        let blame = if vanished || is_machines(&error) { Blame::Machine } else { Blame::Input };
+        let hint = if vanished {
+            ", nor the folder it lay in; is the disk of input.root there?"
+        } else {
+            ""
+        };
+        Fault { blame, ..changed(format!("{expected}, got: {error}{hint}")) }
     };
     // The length first, so that a file that grew without bound is never read.
     let bytes = std::fs::metadata(&path).map_err(refused)?.len();

@@ -28,6 +28,18 @@ pub const VELODYNE: &str =
 pub const CLIP: &str = "https://example.org/watch?v=1\n\
     95128 0.5 0.9 0.5 0.4 0 0 1 0 0 2 0 1 0 3 0 0 1 4\n158692 0.5 0.9 0.5 0.4 0.0 0.0 0 0 1 2 0 1 0 3 -1 0 0 4\n";
 
+/// `oxts/data/NUMBER.txt`: thirty numbers each; the first three are latitude, longitude and altitude.
+pub const OXTS: [&str; 2] = [
+    "49.015003823272 8.4342971002335 116.43032836914 0.035752 0.00903 -2.6087069803847 -6.811441479104 \
+     -11.275641809511 13.172716663769 -0.12475264293164 -0.032919903047354 0.44519814190841 1.0212157775702 \
+     9.8043066321584 0.6 1.2 9.7 0.0054 -0.0012 0.0179 0.0053 -0.0016 0.0179 0.7178 0.0255 4 11 6 6 6\n",
+    "-33.9e0 -179.9999 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 4 9 5 5 5\n",
+];
+
+/// `intrinsics.txt` of a folder of own pictures.
+pub const FOLDER_CAMERAS: &str = "# all but one scene\n721.5377 721.5377 609.5593 172.854\n\n\
+    a 50 51.5 3.25 -2e0\n";
+
 /// A list of target frames.
 pub const SPLIT: &str =
     "2011_09_26/2011_09_26_drive_0002_sync 0000000069 l\n2011_09_26/drive 7 r\n";

@@ -8,10 +8,11 @@ use suw_preprocess::datasets::calibration::{CameraCalibration, VelodyneCalibrati
 use suw_preprocess::datasets::colmap::model::Model;
 use suw_preprocess::datasets::colmap::{binary, depth_map, text};
 use suw_preprocess::datasets::manifest::DataSetManifest;
+use suw_preprocess::datasets::oxts::Position;
 use suw_preprocess::datasets::velodyne::{
     EvaluationDepth, evaluation_depth, scan_from_bytes, training_depth,
 };
-use suw_preprocess::datasets::{camera_file, split};
+use suw_preprocess::datasets::{camera_file, folder, split};
 use suw_preprocess::decode::{
     IMAGE_PIXELS_MAX, depth_from_bytes, labels_from_bytes, rgb_from_bytes,
 };
@@ -72,6 +73,14 @@ pub fn targets() -> Vec<Target> {
         target("calibration-camera", Form::Text, text(seeds::CAMERA), camera, quick),
         target("calibration-velodyne", Form::Text, text(seeds::VELODYNE), velodyne, quick),
         target("camera-text", Form::Text, text(seeds::CLIP), clip, quick),
+        target(
+            "oxts",
+            Form::Text,
+            seeds::OXTS.map(|record| record.as_bytes().to_vec()).to_vec(),
+            oxts,
+            quick,
+        ),
+        target("folder-cameras", Form::Text, text(seeds::FOLDER_CAMERAS), folder_cameras, slow),
         target("split", Form::Text, text(seeds::SPLIT), split_list, quick),
         target("picture-list", Form::Text, text("a/b\nc/d.jpg\n"), picture_list, quick),
         target(
@@ -175,6 +184,32 @@ fn velodyne(bytes: &[u8]) -> bool {
 
 fn clip(bytes: &[u8]) -> bool {
     utf8(bytes).is_some_and(|text| camera_file::parse(text).is_ok())
+}
+
+/// A record of the GPS; places on earth lie at most half of Mercator's map apart.
+fn oxts(bytes: &[u8]) -> bool {
+    let start = Position::parse(seeds::OXTS[0]).unwrap();
+    utf8(bytes).and_then(|text| Position::parse(text).ok()).is_some_and(|place| {
+        assert!((0.0..1e8).contains(&place.distance(start)), "{place:?}");
+        assert!(place.distance(place) < 1e-6, "{place:?}");
+        true
+    })
+}
+
+/// `intrinsics.txt` of a folder with two scenes. What is refused is a problem of the data set and gives no camera.
+fn folder_cameras(bytes: &[u8]) -> bool {
+    let root = file("own/intrinsics.txt", bytes);
+    file("own/a/1.png", b"");
+    file("own/b/c/1.png", b"");
+    let found = folder::walk(root.parent().unwrap()).unwrap();
+    assert_eq!(found.scenes.len(), 2);
+    let taken = found.problems.is_empty();
+    for camera in found.scenes.iter().filter_map(|scene| scene.camera) {
+        let camera = camera.at(SIZE);
+        assert!(taken && camera.fx > 0.0 && camera.fy > 0.0, "{camera:?}");
+        assert!(camera.matrix().iter().all(|value| value.is_finite()), "{camera:?}");
+    }
+    taken
 }
 
 fn split_list(bytes: &[u8]) -> bool {

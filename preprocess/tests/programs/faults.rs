@@ -64,14 +64,47 @@ fn missing_calibration_sets_every_clip_aside() {
     let place = Place::new();
     fs::remove_file(place.path("world/2026_01_01/calib_cam_to_cam.txt")).unwrap();
     place.scan();
-    place.make(3, "out", &[]);
+    let error = place.make(1, "out", &[]);
+    for words in ["every clip was set aside", "8 problems", "calib_cam_to_cam.txt"] {
+        assert!(error.contains(words), "{error} should say {words:?}");
+    }
     let lines = place.quarantine("out");
     assert_eq!(lines.len(), 8);
     assert!(lines.iter().all(|(kind, _)| kind == "calibration-unreadable"), "{lines:?}");
-    // A shard left empty is not written.
+    // A shard left empty is not written, and a set without a sample has no manifest: it is not finished.
     let files: Vec<_> = place.files("out").into_keys().collect();
-    assert_eq!(files, ["manifest.json", "quarantine.jsonl"]);
-    expect(0, &["validate", "--deep", &place.text("out/manifest.json")]);
+    assert_eq!(files, ["quarantine.jsonl"]);
+}
+
+#[test]
+fn masks_that_come_back_are_found_by_the_same_command() {
+    let place = Place::new();
+    let (masks, away) = (place.path(&format!("world/masks/{DRIVE}")), place.path("away"));
+    place.make(0, "usual", &[]);
+    fs::create_dir_all(&away).unwrap();
+    for entry in fs::read_dir(masks.join("image_02/instances")).unwrap() {
+        let entry = entry.unwrap();
+        fs::rename(entry.path(), away.join(entry.file_name())).unwrap();
+    }
+    let error = place.make(1, "out", &[]);
+    assert!(error.contains("8 problems, first mask-missing"), "{error}");
+    for entry in fs::read_dir(&away).unwrap() {
+        let entry = entry.unwrap();
+        fs::rename(entry.path(), masks.join("image_02/instances").join(entry.file_name())).unwrap();
+    }
+    place.make(0, "out", &[]);
+    assert_eq!(place.files("out"), place.files("usual"));
+}
+
+#[test]
+fn a_root_that_is_not_the_data_set_is_refused_before_any_work() {
+    let place = Place::new();
+    fs::create_dir_all(place.path("mount-point/lost+found")).unwrap();
+    let root = format!("input.root={:?}", place.text("mount-point"));
+    let error = place.make(2, "out", &["--set", &root]);
+    assert!(error.contains("mount-point") && error.contains("2026_01_01/"), "{error}");
+    assert!(!place.path("out").exists());
+    place.make(0, "out", &[]);
 }
 
 #[test]

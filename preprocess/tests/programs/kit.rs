@@ -6,10 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use suw_shared::image_size::ImageSize;
+use suw_tests::kitti_drive::{KittiDrive, kitti_drive};
 use tempfile::TempDir;
 
 /// The drive that most tests use: one drive of ten frames with exact masks beside it.
 pub const DRIVE: &str = "2026_01_01/2026_01_01_drive_0001_sync";
+
+/// A drive of two clips whose pictures are large enough for the crop; its content means nothing.
+pub const LARGE: KittiDrive = KittiDrive {
+    frames: 4,
+    size: ImageSize::new(1242, 375),
+    scans: &[1],
+    ground_truth: &[],
+    ..KittiDrive::SMALL
+};
 
 /// The binary.
 pub fn program() -> Command {
@@ -58,6 +69,14 @@ impl Place {
     pub fn with_frames(frames: u32) -> Self {
         let place = Self { folder: tempfile::tempdir().unwrap() };
         copy(rendered(frames).path(), &place.path("world"));
+        place.scan();
+        place
+    }
+
+    /// A place with a drive written by plain loops, scanned.
+    pub fn with_drive(drive: &KittiDrive) -> Self {
+        let place = Self { folder: tempfile::tempdir().unwrap() };
+        kitti_drive(&place.path("world"), drive);
         place.scan();
         place
     }

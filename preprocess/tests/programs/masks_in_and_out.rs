@@ -134,7 +134,7 @@ fn objects_without_semantic_maps_make_shards_where_no_rules_ask_for_maps() {
     place.make(0, "both", &[]);
     fs::remove_dir_all(place.path("world/masks").join(DRIVE).join("image_02/semantic")).unwrap();
     // Rules need semantic maps: every clip is set aside, and says why.
-    place.make(3, "with-rules", &[]);
+    place.make(1, "with-rules", &[]);
     let lines = place.quarantine("with-rules");
     assert!(lines.len() == 8 && lines.iter().all(|(kind, _)| kind == "mask-missing"), "{lines:?}");
     // No rules, no maps: objects and depth for S and U.

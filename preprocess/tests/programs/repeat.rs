@@ -1,6 +1,10 @@
-//! The same bytes with any number of threads, and in parts.
+//! The same bytes with any number of threads, and in parts; what changed is made again, and nothing else.
 
-use crate::kit::{Place, expect};
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::SystemTime;
+
+use crate::kit::{LARGE, Place, expect, files, program};
 
 #[test]
 fn one_two_and_four_threads_write_the_same_bytes() {
@@ -56,17 +60,44 @@ fn a_finished_set_is_left_alone_and_another_configuration_is_refused() {
     assert!(before != place.files("other"), "another seed draws other pairs");
 }
 
+/// When each mask was written.
+fn written(place: &Place) -> BTreeMap<String, SystemTime> {
+    let folder = place.path("masks");
+    let at = |name: &str| fs::metadata(folder.join(name)).unwrap().modified().unwrap();
+    files(&folder).into_keys().map(|name| (name.clone(), at(&name))).collect()
+}
+
 #[test]
-fn a_changed_rules_file_runs_no_network() {
-    let place = Place::new();
+fn changed_rules_another_size_and_another_fit_run_no_network() {
+    let place = Place::with_drive(&LARGE);
     let store = format!("masks.root={}", place.text("masks"));
     let models = ["--set", "masks.source=models", "--set", &store];
-    let said = place.make(0, "careful", &models);
-    assert!(said.contains("masks: 10 of 10 frames to make"), "{said}");
-    let masks = place.files("masks");
-    let literal = ["--set", "pairs.rules=data-manifests/rules/literal.toml"];
-    let said = place.make(0, "literal", &[&models[..], &literal[..]].concat());
-    assert!(!said.contains("to make"), "{said}");
-    assert!(masks == place.files("masks"), "the store is as it was");
-    assert!(place.files("careful") != place.files("literal"));
+    let said = place.make(0, "first", &models);
+    assert!(said.contains("masks: 4 of 4 frames to make"), "{said}");
+    let (masks, times) = (place.files("masks"), written(&place));
+    // Without the library no network can run.
+    let without_library = |out: &str, change: &str| {
+        let more = [&models[..], &["--set", change]].concat();
+        let mut command = program();
+        command.args(place.arguments("run", out, &more));
+        command.env("ORT_DYLIB_PATH", place.path("no-such-library.so"));
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for (out, change) in [
+        ("rules", "pairs.rules=data-manifests/rules/literal.toml"),
+        ("size", "size=\"416x128\""),
+        ("fit", "fit=\"crop\""),
+    ] {
+        let (code, said) = without_library(out, change);
+        assert_eq!(code, Some(0), "{change}: {said}");
+        assert!(!said.contains("to make"), "{change}: {said}");
+        assert!(place.files("first") != place.files(out), "{change}");
+        expect(0, &["validate", "--deep", &place.text(&format!("{out}/manifest.json"))]);
+    }
+    assert!(masks == place.files("masks") && times == written(&place), "the store is as it was");
+    // Masks that are not there need the library.
+    let (code, said) = without_library("unmade", &format!("masks.root={}", place.text("no-masks")));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cannot find ONNX Runtime"), "{said}");
 }
