@@ -376,6 +376,9 @@ bool suw_adam(const AdamCall* call) {
   return true;
 }
 
+// Leaves a variable without a gradient.
+void suw_forget_gradient(const Tensor* variable) { variable->mutable_grad().reset(); }
+
 // The norm of n tensors together, or -1 where they are not plain arrays.
 double suw_norm(const Tensor* const* tensors, int64_t n) {
   if (n == 0) return 0.0;
@@ -427,6 +430,14 @@ void suw_autocast(bool cuda, bool on) {
     at::autocast::clear_cache();
   }
   at::autocast::set_autocast_enabled(device, on);
+}
+
+// Turns autocast on or off on this thread, inside a scope of suw_autocast; says what it was.
+bool suw_autocast_switch(bool cuda, bool on) {
+  const auto device = cuda ? at::kCUDA : at::kCPU;
+  const bool was_on = at::autocast::is_autocast_enabled(device);
+  at::autocast::set_autocast_enabled(device, on);
+  return was_on;
 }
 
 // The photometric error [N, H, W], or null without words where the caller's own operations have to do: other devices, other

@@ -1,16 +1,18 @@
 //! Floor 2: checkpoints: `step-00001234/{model.safetensors, optimizer.safetensors, state.json}`, published as a whole folder.
 //!
-//! `state.json` holds the digest of the other two, so damage is detected before a tensor is used. `latest` and `best` are
-//! symbolic links beside the `checkpoints` folder, replaced in one step after the folder they name is complete.
+//! `state.json` holds the digests of the other two and its own, so damage is detected before anything is used. `latest` and
+//! `best` are symbolic links beside the `checkpoints` folder, replaced in one step after the folder they name is complete.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use suw_shared::{atomic_file, checksum};
 use tch::{TchError, Tensor};
+
+use crate::checkpoint_state::{CheckpointState, FileDigest};
 
 /// Weights and running statistics.
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -18,9 +20,6 @@ pub const MODEL_FILE: &str = "model.safetensors";
 pub const OPTIMIZER_FILE: &str = "optimizer.safetensors";
 /// Everything else.
 pub const STATE_FILE: &str = "state.json";
-
-const FORMAT: &str = "suw-checkpoint";
-const VERSION: u32 = 1;
 
 /// What is wrong with a checkpoint.
 #[derive(Debug, thiserror::Error)]
@@ -69,70 +68,6 @@ pub enum CheckpointError {
     },
 }
 
-/// `state.json`. The file digests are filled in by `save`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CheckpointState {
-    /// Always `suw-checkpoint`.
-    pub format: String,
-    /// Always 1.
-    pub version: u32,
-    /// Version of the program that wrote it.
-    pub tool_version: String,
-    /// `encoder-decoder` or `hourglass`.
-    pub network: String,
-    /// Nearest depth of the bins, metres.
-    pub alpha: f64,
-    /// Farthest depth of the bins, metres.
-    pub beta: f64,
-    /// Number of bins.
-    pub bins: i64,
-    /// Rows of the network's input.
-    pub height: u32,
-    /// Columns of the network's input.
-    pub width: u32,
-    /// Network pixels per native pixel in the training data, along x and y.
-    pub scale: [f64; 2],
-    /// Switches of the depth network, as in the configuration.
-    pub network_options: BTreeMap<String, String>,
-    /// Switches of the pose network; absent where there is none.
-    pub pose_options: Option<BTreeMap<String, String>>,
-    /// Epoch of the next batch, from 0.
-    pub epoch: u32,
-    /// Next batch in that epoch, from 0: the position in the sampler's order.
-    pub batch: u64,
-    /// Updates made.
-    pub step: u64,
-    /// Seed of the run.
-    pub seed: u64,
-    /// Digest of the resolved configuration and the training data.
-    pub config_fingerprint: String,
-    /// Best validation so far.
-    pub best: Option<BestSoFar>,
-    /// The other files.
-    pub files: BTreeMap<String, FileDigest>,
-}
-
-/// The validation that `best` points to.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BestSoFar {
-    /// Mean absolute relative error.
-    pub abs_rel: f64,
-    /// Its step.
-    pub step: u64,
-}
-
-/// What a file must be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileDigest {
-    /// Length.
-    pub bytes: u64,
-    /// BLAKE3, hex.
-    pub blake3: String,
-}
-
 /// Named tensors, sorted by name.
 pub type NamedTensors = Vec<(String, Tensor)>;
 
@@ -141,13 +76,6 @@ pub type NamedTensors = Vec<(String, Tensor)>;
 pub struct Checkpoint {
     folder: PathBuf,
     state: CheckpointState,
-}
-
-impl CheckpointState {
-    /// The two fields that never change.
-    pub fn identity() -> (String, u32) {
-        (FORMAT.to_owned(), VERSION)
-    }
 }
 
 /// Publishes `checkpoints/step-N` and returns it; a folder of the same step is replaced.
@@ -177,11 +105,8 @@ pub fn save(
         let blake3 = checksum::blake3_of_file(&path).map_err(io_error)?;
         state.files.insert(name.to_owned(), FileDigest { bytes, blake3 });
     }
-    let text = format!(
-        "{}\n",
-        serde_json::to_string_pretty(&state).expect("invariant: the state is plain JSON")
-    );
-    atomic_file::write(&unfinished.join(STATE_FILE), text.as_bytes()).map_err(io_error)?;
+    atomic_file::write(&unfinished.join(STATE_FILE), state.to_text().as_bytes())
+        .map_err(io_error)?;
     if folder.exists() {
         // A folder cannot be renamed onto another; the old one leaves under a name that the next run cleans up.
         let old = checkpoints.join(format!(".old-{}{}", state.step, atomic_file::UNFINISHED));
@@ -231,9 +156,7 @@ pub fn remove_old(
 fn steps_in(checkpoints: &Path) -> io::Result<Vec<u64>> {
     let mut steps = Vec::new();
     for entry in fs::read_dir(checkpoints)? {
-        let name = entry?.file_name();
-        steps
-            .extend(name.to_str().and_then(|name| name.strip_prefix("step-")?.parse::<u64>().ok()));
+        steps.extend(step_of_name(&entry?.file_name()));
     }
     steps.sort_unstable();
     Ok(steps)
@@ -242,21 +165,20 @@ fn steps_in(checkpoints: &Path) -> io::Result<Vec<u64>> {
 /// Opens a checkpoint and compares every file with its digest.
 pub fn open(folder: &Path) -> Result<Checkpoint, CheckpointError> {
     let path = folder.join(STATE_FILE);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(CheckpointError::Missing { path: folder.to_owned() });
         }
         Err(source) => return Err(CheckpointError::Io { verb: "read", path, source }),
     };
     let damaged = |path: PathBuf, message: String| CheckpointError::Damaged { path, message };
-    let state: CheckpointState =
-        serde_json::from_str(&text).map_err(|error| damaged(path.clone(), error.to_string()))?;
-    if (state.format.as_str(), state.version) != (FORMAT, VERSION) {
-        let message = format!(
-            "expected format {FORMAT:?} version {VERSION}, got {:?} version {}",
-            state.format, state.version
-        );
+    let state =
+        CheckpointState::from_bytes(&bytes).map_err(|message| damaged(path.clone(), message))?;
+    // A copy may have any other name.
+    let named = folder.canonicalize().ok().and_then(|folder| step_of_name(folder.file_name()?));
+    if let Some(step) = named.filter(|step| *step != state.step) {
+        let message = format!("expected step {step} as its folder says, got {}", state.step);
         return Err(damaged(path, message));
     }
     for name in [MODEL_FILE, OPTIMIZER_FILE] {
@@ -363,9 +285,14 @@ fn folder_name(step: u64) -> String {
     format!("step-{step:08}")
 }
 
+fn step_of_name(name: &OsStr) -> Option<u64> {
+    name.to_str()?.strip_prefix("step-")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint_state::BestSoFar;
 
     fn state(step: u64) -> CheckpointState {
         let (format, version) = CheckpointState::identity();
@@ -387,8 +314,9 @@ mod tests {
             step,
             seed: 3,
             config_fingerprint: "abc".to_owned(),
-            best: Some(BestSoFar { abs_rel: 0.25, step: 1 }),
+            best: Some(BestSoFar { abs_rel: 0.1 + 0.2, step: 1, data: "def".to_owned() }),
             files: BTreeMap::new(),
+            state_blake3: String::new(),
         }
     }
 
@@ -428,9 +356,39 @@ mod tests {
             assert!(matches!(&error, CheckpointError::Damaged { path: p, .. } if *p == path));
             fs::write(&path, &whole).unwrap();
         }
-        fs::write(folder.join(STATE_FILE), "{").unwrap();
-        assert!(matches!(open(&folder), Err(CheckpointError::Damaged { .. })));
+        // One bit of every byte of the state; digits and letters stay such, so that it often is a state as good as any.
+        let path = folder.join(STATE_FILE);
+        let whole = fs::read(&path).unwrap();
+        let changed = (0..whole.len()).map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1 << (at % 3);
+            bytes
+        });
+        for bytes in changed.chain([whole[..whole.len() / 2].to_vec(), b"{".to_vec()]) {
+            fs::write(&path, &bytes).unwrap();
+            let opened = open(&folder);
+            assert!(
+                matches!(&opened, Err(CheckpointError::Damaged { path: p, .. }) if *p == path),
+                "{opened:?} of {}",
+                String::from_utf8_lossy(&bytes)
+            );
+        }
+        fs::write(&path, &whole).unwrap();
+        assert!(open(&folder).is_ok());
         assert!(matches!(open(run.path()), Err(CheckpointError::Missing { .. })));
+    }
+
+    #[test]
+    fn a_folder_with_the_name_of_another_step_is_refused_and_a_copy_is_not() {
+        let run = tempfile::tempdir().unwrap();
+        let mut folder = save(run.path(), &tensors(&[1.0]), &[], &state(1)).unwrap();
+        for (name, message) in [("step-00000002", "expected step 2"), ("mine", "")] {
+            let renamed = run.path().join(name);
+            fs::rename(&folder, &renamed).unwrap();
+            folder = renamed;
+            let told = open(&folder).err().map(|error| error.to_string()).unwrap_or_default();
+            assert!(told.contains(message) && told.is_empty() == message.is_empty(), "{told}");
+        }
     }
 
     #[test]

@@ -72,13 +72,14 @@ impl Console {
 
     /// A line that stays, unless quiet.
     pub fn say(&self, line: &str) {
-        if self.verbosity.quiet {
-            return;
+        if !self.verbosity.quiet {
+            self.print(line);
         }
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+    }
+
+    /// A line about what is not as it should be: it stays, quiet or not.
+    pub fn warn(&self, line: &str) {
+        self.print(&format!("suw-trainer: warning: {line}"));
     }
 
     /// A line that stays, only with `-v`.
@@ -92,6 +93,13 @@ impl Console {
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
+        }
+    }
+
+    fn print(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("{line}")),
+            None => eprintln!("{line}"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use suw_shared::depth_source::DepthSource;
+use suw_shared::image_size::ImageSize;
 use suw_shared::sample::Sample;
 use suw_shared::shard::ShardError;
 use tch::{Device, Kind, Tensor};
@@ -75,6 +76,16 @@ pub enum EvalError {
         /// What was found.
         got: String,
     },
+    /// The network cannot take pictures of this size.
+    #[error(
+        "cannot evaluate shards of {size}: expected a width and a height in multiples of {multiple}, as this network needs them"
+    )]
+    Size {
+        /// Network size of the shards.
+        size: ImageSize,
+        /// What the network can halve.
+        multiple: u32,
+    },
     /// No image had a pixel to compare.
     #[error(
         "cannot evaluate: none of {n_images} images has ground truth inside crop {crop:?} between 0.001 m and {cap_m} m"
@@ -111,6 +122,11 @@ pub fn evaluate(
     let (kind, source) = truth_of(shards)?;
     let numbers = spread(shards.len(), params.n_images_max);
     let (n_images, size) = (numbers.len(), shards.size());
+    if let Predictor::Network(&Model { multiple, .. }) = predictor
+        && !(size.width.is_multiple_of(multiple) && size.height.is_multiple_of(multiple))
+    {
+        return Err(EvalError::Size { size, multiple });
+    }
     let mut mean = MeanErrors::default();
     let mut relative = (params.n_point_pairs > 0).then(RelativeErrors::default);
     let mut number = 0;

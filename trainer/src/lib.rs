@@ -2,6 +2,7 @@
 
 // floor 1: arithmetic
 pub mod augment;
+pub mod autocast;
 pub mod batch;
 pub mod bench_batch;
 pub mod color_map;
@@ -21,6 +22,7 @@ pub mod torch_shim;
 // floor 2: doors
 pub mod bench_dump;
 pub mod checkpoint;
+pub mod checkpoint_state;
 pub mod device;
 pub mod eval_csv;
 pub mod eval_file;
@@ -28,6 +30,7 @@ pub mod initial_weights;
 pub mod picture_file;
 pub mod picture_list;
 pub mod reference_case;
+pub mod run_lock;
 pub mod run_log;
 pub mod shard_list;
 pub mod tensorboard;

@@ -8,7 +8,7 @@
 
 use std::ffi::{CStr, c_char};
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 use torch_sys::C_tensor;
 
 unsafe extern "C" {
@@ -41,7 +41,7 @@ unsafe extern "C" {
     ) -> *mut C_tensor;
     fn suw_adam(call: *const AdamCall) -> bool;
     fn suw_fused_adam(call: *const AdamCall, skip: *const C_tensor) -> bool;
-    fn suw_autocast(cuda: bool, on: bool);
+    fn suw_forget_gradient(variable: *const C_tensor);
     fn suw_norm(tensors: *const *const C_tensor, n: i64) -> f64;
     fn suw_keep_memory() -> bool;
 }
@@ -248,19 +248,10 @@ pub fn fused_adam(slots: &[AdamSlot], with: AdamNumbers, skip: &Tensor) {
     assert!(done, "cannot update the weights: {}", words());
 }
 
-/// Lets what `networks` computes on this thread be computed in bfloat16, as far as libtorch's autocast thinks it safe.
-pub fn in_bfloat16<T>(device: Device, networks: impl FnOnce() -> T) -> T {
-    struct Scope(bool);
-    impl Drop for Scope {
-        fn drop(&mut self) {
-            // SAFETY: undoes what was done below, on the same thread.
-            unsafe { suw_autocast(self.0, false) };
-        }
-    }
-    let scope = Scope(device.is_cuda());
-    // SAFETY: sets a state of this thread, which the scope sets back even if `networks` panics.
-    unsafe { suw_autocast(scope.0, true) };
-    networks()
+/// Leaves a variable without a gradient, which is not the same as a gradient of 0.
+pub fn forget_gradient(variable: &Tensor) {
+    // SAFETY: a living tensor; the shim lets go of its gradient, which others may still hold, and keeps nothing.
+    unsafe { suw_forget_gradient(variable.as_ptr()) }
 }
 
 /// The norm of all tensors together, `None` where they are not plain arrays on the CPU.
@@ -299,7 +290,7 @@ fn words() -> String {
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
+    use tch::{Device, Kind};
 
     use super::*;
 
@@ -420,26 +411,6 @@ mod tests {
         let (one, two) = (made(1), made(2));
         tch::set_num_threads(1);
         assert!(one.equal(&two));
-    }
-
-    #[test]
-    fn bfloat16_ends_with_its_scope() {
-        let x = picture([1, 16, 6, 5], Kind::Float);
-        let weight = wave(&[8, 16, 3, 3], 0.9, Kind::Float).set_requires_grad(true);
-        let with = ConvArguments { stride: 1, padding: 1, dilation: 1, groups: 1 };
-        let convolved = || conv2d(&x, &weight, None, with);
-        let exact = convolved();
-        let short = in_bfloat16(Device::Cpu, convolved);
-        assert_eq!((exact.kind(), short.kind()), (Kind::Float, Kind::BFloat16));
-        // Eight bits: both factors and the sum are off by 2^-8 of themselves at most.
-        let sizes = conv2d(&x.abs(), &weight.abs(), None, with);
-        let off = ((short.to_kind(Kind::Float) - exact).abs() / sizes).max().double_value(&[]);
-        assert!(off > 1e-5 && off < 3.0 / 256.0, "{off}");
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            in_bfloat16(Device::Cpu, || panic!("as a network may"))
-        }));
-        assert!(panicked.is_err());
-        assert_eq!(convolved().kind(), Kind::Float);
     }
 
     #[test]

@@ -15,7 +15,8 @@ use suw_shared::atomic_file;
 use suw_shared::shard::ShardError;
 use tch::Device;
 
-use crate::checkpoint::{self, BestSoFar, Checkpoint, CheckpointError};
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::checkpoint_state::BestSoFar;
 use crate::eval_loop::{EvalError, Evaluated};
 use crate::feed::{batch_maker, sampler_of};
 use crate::initial_weights::{InitReport, InitialWeights, InitialWeightsError};
@@ -32,7 +33,7 @@ use crate::steps::train::{NotFinite, StepOutcome, StepParams, StepReport, train_
 use crate::tensorboard::{EventFile, EventFileError};
 use crate::torch_shim;
 use crate::train_state::{StateParts, state_of};
-use crate::validation::{ValidationError, ValidationRun, validate};
+use crate::validation::{ValidationError, ValidationRun, result_path, validate};
 
 /// The data of a run, opened.
 #[derive(Debug)]
@@ -48,6 +49,8 @@ pub struct TrainData {
 pub enum TrainEvent<'a> {
     /// After weights from elsewhere were put in place.
     Initialized(&'a InitReport),
+    /// The best validation of an earlier part was measured on other shard sets, and is forgotten.
+    BestForgotten(&'a BestSoFar),
     /// Before the first update.
     Begun {
         /// Updates made by an earlier part of the run.
@@ -149,7 +152,7 @@ pub fn train(
         // Where it cannot be had, steps are slower and nothing else.
         let _ = torch_shim::keep_memory();
     }
-    let mut progress = begin(plan, start, observe)?;
+    let mut progress = begin(plan, data, start, observe)?;
     prepare_run_dir(plan)?;
     let sampler = sampler_of(plan, &data.train);
     let per_epoch = sampler.batches_per_epoch();
@@ -161,6 +164,14 @@ pub fn train(
     }
     let n_parameters = progress.model.n_parameters();
     observe(TrainEvent::Begun { step: progress.step, n_steps, per_epoch, n_parameters });
+    let is_end = progress.step.is_multiple_of(per_epoch) || progress.step == n_steps;
+    if is_end && progress.step > 0 && lacks_validation(plan, data, progress.step) {
+        let done = validate_and_rank(plan, data, &mut progress, &mut events, stop, observe)?;
+        save(plan, data, &mut progress, per_epoch, observe)?;
+        if !done {
+            return Ok(Ended::Stopped);
+        }
+    }
 
     let make = batch_maker(plan, Arc::clone(&data.train), sampler.clone());
     let mut batches = prefetch(plan.prefetch, progress.step..n_steps.max(progress.step), make);
@@ -214,8 +225,12 @@ pub fn train(
         if epoch_ends || run_ends {
             // Validation is no training time.
             let validation_start = Instant::now();
-            validate_and_rank(plan, data, &mut progress, &mut events, stop, observe)?;
+            let done = validate_and_rank(plan, data, &mut progress, &mut events, stop, observe)?;
             since += validation_start.elapsed();
+            if !done {
+                save(plan, data, &mut progress, per_epoch, observe)?;
+                return Ok(Ended::Stopped);
+            }
         }
         if epoch_ends || run_ends || due {
             save(plan, data, &mut progress, per_epoch, observe)?;
@@ -258,6 +273,7 @@ fn prepare_run_dir(plan: &TrainPlan) -> Result<(), TrainError> {
 /// Fresh weights from the seed, or those of the checkpoint.
 fn begin(
     plan: &TrainPlan,
+    data: &TrainData,
     start: Start,
     observe: &mut dyn FnMut(TrainEvent),
 ) -> Result<Progress, TrainError> {
@@ -277,7 +293,11 @@ fn begin(
             source,
         })?;
         step = checkpoint.state().step;
-        best = checkpoint.state().best;
+        best = checkpoint.state().best.clone();
+        let measured_on = data.validation.as_ref().map(ShardList::digest);
+        if let Some(other) = best.take_if(|best| measured_on.is_some_and(|on| on != best.data)) {
+            observe(TrainEvent::BestForgotten(&other));
+        }
         // Only a checkpoint of this run needs no copy.
         let own = plan.run_dir.join("checkpoints");
         let inside = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_owned);
@@ -291,6 +311,12 @@ fn step_params(plan: &TrainPlan, step: u64, per_epoch: u64) -> StepParams {
     StepParams { losses, camera: plan.camera, clip_norm: plan.clip_norm, precision: plan.precision }
 }
 
+/// Whether an earlier part of the run was stopped before it had measured the weights of this step.
+fn lacks_validation(plan: &TrainPlan, data: &TrainData, step: u64) -> bool {
+    data.validation.is_some() && !result_path(&plan.run_dir, step).exists()
+}
+
+/// Measures the present weights and draws what they see; false where a stop was asked for before they were measured.
 fn validate_and_rank(
     plan: &TrainPlan,
     data: &TrainData,
@@ -298,14 +324,29 @@ fn validate_and_rank(
     events: &mut EventFile,
     stop: &AtomicBool,
     observe: &mut dyn FnMut(TrainEvent),
-) -> Result<(), TrainError> {
+) -> Result<bool, TrainError> {
+    let step = progress.step;
     let run = ValidationRun {
         run_dir: &plan.run_dir,
-        step: progress.step,
+        step,
         params: &plan.validation,
         n_pictures: plan.n_pictures,
         bins: plan.model.bins,
     };
+    if let Some(shards) = &data.validation {
+        let result = match validate(&progress.model, shards, &run, events, stop) {
+            // The next part of the run makes up for it.
+            Err(ValidationError::Eval(EvalError::Stopped { .. })) => return Ok(false),
+            result => result?,
+        };
+        let abs_rel = result.file.abs_rel;
+        let is_best = progress.best.as_ref().is_none_or(|best| abs_rel < best.abs_rel);
+        if is_best {
+            progress.best = Some(BestSoFar { abs_rel, step, data: shards.digest().to_owned() });
+            progress.saved_at = None;
+        }
+        observe(TrainEvent::Validated { step, result: &result, is_best });
+    }
     if let Some(losses) = plan.losses.unsupervised() {
         let motion = MotionRun {
             losses,
@@ -316,20 +357,7 @@ fn validate_and_rank(
         let shards = data.validation.as_ref().unwrap_or(&data.train);
         draw_motion(&progress.model, shards, &run, &motion, events)?;
     }
-    let Some(shards) = &data.validation else { return Ok(()) };
-    let result = match validate(&progress.model, shards, &run, events, stop) {
-        // The stop itself is seen before the next update.
-        Err(ValidationError::Eval(EvalError::Stopped { .. })) => return Ok(()),
-        result => result?,
-    };
-    let abs_rel = result.file.abs_rel;
-    let is_best = progress.best.is_none_or(|best| abs_rel < best.abs_rel);
-    if is_best {
-        progress.best = Some(BestSoFar { abs_rel, step: progress.step });
-        progress.saved_at = None;
-    }
-    observe(TrainEvent::Validated { step: progress.step, result: &result, is_best });
-    Ok(())
+    Ok(true)
 }
 
 /// Publishes a checkpoint of the present step, unless there is one, and moves `latest` and `best`.
@@ -345,17 +373,18 @@ fn save(
     }
     let step = progress.step;
     let position = Position { epoch: (step / per_epoch) as u32, batch: step % per_epoch };
-    let (shards, best) = (&data.train, progress.best);
+    let (shards, best) = (&data.train, progress.best.as_ref());
     let state = state_of(&StateParts { plan, shards, position, step, best })?;
     let checkpoints = plan.run_dir.join("checkpoints");
     let optimizer = to_host(progress.optimizer.state());
     let folder = checkpoint::save(&checkpoints, &progress.model.to_host(), &optimizer, &state)?;
-    checkpoint::point(&plan.run_dir, "latest", step)?;
     // Without validation the newest is the best there is.
-    let best = progress.best.map_or(step, |best| best.step);
+    let best = best.map_or(step, |best| best.step);
     if best == step {
+        // Before `latest`: a run killed in between comes here once more.
         checkpoint::point(&plan.run_dir, "best", step)?;
     }
+    checkpoint::point(&plan.run_dir, "latest", step)?;
     checkpoint::remove_old(&checkpoints, plan.n_keep, &[step, best])?;
     progress.saved_at = Some(step);
     observe(TrainEvent::Saved(&folder));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use suw_shared::shard::ShardError;
 
-use crate::checkpoint::{BestSoFar, CheckpointState};
+use crate::checkpoint_state::{BestSoFar, CheckpointState};
 use crate::plan::TrainPlan;
 use crate::sampler::Position;
 use crate::shard_list::ShardList;
@@ -22,10 +22,10 @@ pub struct StateParts<'a> {
     /// Updates made.
     pub step: u64,
     /// Best validation so far.
-    pub best: Option<BestSoFar>,
+    pub best: Option<&'a BestSoFar>,
 }
 
-/// The contents of `state.json`, but for the digests of the files.
+/// The contents of `state.json`, but for the digests.
 pub fn state_of(parts: &StateParts) -> Result<CheckpointState, ShardError> {
     let (plan, size) = (parts.plan, parts.shards.size());
     let window = parts.shards.read(0)?.native_window;
@@ -52,7 +52,8 @@ pub fn state_of(parts: &StateParts) -> Result<CheckpointState, ShardError> {
         step: parts.step,
         seed: plan.seed.0,
         config_fingerprint: plan.fingerprint.clone(),
-        best: parts.best,
+        best: parts.best.cloned(),
         files: BTreeMap::new(),
+        state_blake3: String::new(),
     })
 }

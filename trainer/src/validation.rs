@@ -1,6 +1,6 @@
 //! Floor 4: the validation of a running training: numbers to `eval/`, pictures to `pictures/`, both to TensorBoard.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use suw_shared::rgb_image::RgbImage;
@@ -43,6 +43,11 @@ pub enum ValidationError {
     Events(#[from] EventFileError),
 }
 
+/// Where the result of a step lies.
+pub fn result_path(run_dir: &Path, step: u64) -> PathBuf {
+    run_dir.join("eval").join(format!("step-{step:08}.json"))
+}
+
 /// Evaluates the present weights on a shard set.
 pub fn validate(
     model: &Model,
@@ -71,7 +76,7 @@ pub fn validate(
         let picture = PngPicture { height: size.height, width: size.width, png: &png };
         events.picture(run.step, &format!("validation/{number}"), picture)?;
     }
-    let path = run.run_dir.join("eval").join(format!("step-{:08}.json", run.step));
+    let path = result_path(run.run_dir, run.step);
     result.file.write(&path).map_err(|source| PictureError::Write { path, source })?;
     let scalars: Vec<(String, f64)> = DepthErrors::NAMES
         .iter()

@@ -33,7 +33,7 @@ impl IntoFailure for EvalError {
     fn into_failure(self) -> anyhow::Error {
         match &self {
             Self::Shard(_) => Failure::integrity(self.to_string()).into(),
-            Self::Truth { .. } => Failure::usage(self.to_string()).into(),
+            Self::Truth { .. } | Self::Size { .. } => Failure::usage(self.to_string()).into(),
             Self::Stopped { .. } => Failure::stopped(self.to_string()).into(),
             _ => self.into(),
         }

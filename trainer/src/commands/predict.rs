@@ -3,18 +3,19 @@
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use suw_shared::exit::{Exit, Failure};
 use suw_shared::image_size::ImageSize;
 
-use crate::checkpoint::{self, CheckpointState};
+use crate::checkpoint;
+use crate::checkpoint_state::CheckpointState;
 use crate::color_map::ColorMap;
 use crate::commands::damage::as_failure;
 use crate::commands::eval::device_of;
 use crate::commands::train::stop_on_signals;
 use crate::console::{Console, Verbosity};
-use crate::picture_file::ColorRange;
+use crate::picture_file::{ColorRange, PictureError};
 use crate::picture_list::pictures_of;
 use crate::predict_loop::{Beside, Fit, Numbers, PredictParams, predict_file};
 use crate::steps::model::Model;
@@ -27,7 +28,9 @@ use crate::steps::model::Model;
 
 Writes <stem>-color.png (near bright, far dark), <stem>-depth.png (KITTI: 16 bit, metres times 256) and with --npy
 <stem>.npy (float32 metres, not clamped), all at the size of the picture. Depth of the hourglass has no unit: its colors
-run over what each picture holds, and its numbers can be compared inside one picture only.")]
+run over what each picture holds, and its numbers can be compared inside one picture only.
+
+A picture that cannot be used is named on standard error and set aside; the others are predicted, and the exit code is 3.")]
 pub struct PredictArgs {
     /// Checkpoint folder.
     #[arg(long, value_name = "DIR")]
@@ -118,18 +121,35 @@ pub fn run(args: &PredictArgs) -> anyhow::Result<Exit> {
     };
     let stop = stop_on_signals()?;
     let mut console = Console::new(args.verbosity, "image", 0, images.len() as u64);
+    let mut n_set_aside = 0;
     for (number, path) in images.iter().enumerate() {
         if stop.load(Ordering::Relaxed) {
             return Err(Failure::stopped(format!("stopped after {number} images")).into());
         }
-        let written = predict_file(&model, path, &params).context("no depth was written for it")?;
-        console.advance(number as u64 + 1, String::new);
-        for path in written {
-            println!("{}", path.display());
+        match predict_file(&model, path, &params) {
+            Ok(written) => {
+                for path in written {
+                    println!("{}", path.display());
+                }
+            }
+            // One bad picture says nothing about the others.
+            Err(error @ PictureError::Decode { .. }) => {
+                console.warn(&error.to_string());
+                n_set_aside += 1;
+            }
+            Err(error) => return Err(error).context(format!("no depth was written for {path:?}")),
         }
+        console.advance(number as u64 + 1, String::new);
     }
     console.finish();
-    Ok(Exit::Done)
+    match n_set_aside {
+        0 => Ok(Exit::Done),
+        n if n == images.len() => bail!("no depth was written: none of {n} pictures can be used"),
+        n => {
+            console.say(&format!("{n} of {} pictures were set aside", images.len()));
+            Ok(Exit::SetAside)
+        }
+    }
 }
 
 fn fit_of(word: FitWord, state: &CheckpointState) -> Fit {

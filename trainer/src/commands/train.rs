@@ -16,6 +16,7 @@ use crate::config_plan::plan_from_config;
 use crate::console::{Console, Verbosity};
 use crate::initial_weights::{self, InitReport};
 use crate::plan::TrainPlan;
+use crate::run_lock::{self, RunLock};
 use crate::run_log::LoggedStep;
 use crate::train_loop::{Ended, Start, TrainEvent, train};
 
@@ -51,6 +52,8 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
     let config: TrainConfig = toml_file::read(&args.run, &args.overrides)
         .map_err(|error| Failure::usage(error.to_string()))?;
     let (plan, data) = plan_from_config(&config)?;
+    // Before a checkpoint is looked for: another process may be about to replace it.
+    let _lock = lock_of(&plan.run_dir)?;
     let resumed = checkpoint_to_resume(args.resume.as_deref(), &plan)?;
     let initial = args.init.as_deref().map(initial_weights::read).transpose();
     let initial = initial.map_err(|error| Failure::usage(error.to_string()))?;
@@ -88,6 +91,10 @@ pub fn run(args: &TrainArgs) -> anyhow::Result<Exit> {
 fn show(event: TrainEvent, verbosity: Verbosity, console: &mut Console, pace: &mut String) {
     match event {
         TrainEvent::Initialized(report) => say_report(report, console),
+        TrainEvent::BestForgotten(best) => console.warn(&format!(
+            "the best validation so far, abs_rel {:.4} at step {}, was measured on other shard sets than data.validation: ranking starts anew",
+            best.abs_rel, best.step
+        )),
         TrainEvent::Begun { step, n_steps, per_epoch, n_parameters } => {
             *console = Console::new(verbosity, "step", step, n_steps);
             console.say(&format!(
@@ -153,6 +160,17 @@ fn logged_line(logged: &LoggedStep) -> String {
 /// Speed, and the share of time that went by waiting for data.
 fn pace_text(logged: &LoggedStep) -> String {
     format!("{:.1} samples/s, {:.0}% waiting", logged.samples_per_s, 100.0 * logged.waiting)
+}
+
+/// The run directory, held against other processes.
+fn lock_of(run_dir: &Path) -> anyhow::Result<RunLock> {
+    let lock = run_lock::take(run_dir)
+        .with_context(|| format!("cannot hold run directory {run_dir:?}"))?;
+    Ok(lock.ok_or_else(|| {
+        Failure::usage(format!(
+            "cannot use run directory {run_dir:?}: expected it free, got one in which another process trains; wait for that one or stop it, or choose another run.dir"
+        ))
+    })?)
 }
 
 /// The checkpoint to go on from, compared with the plan.

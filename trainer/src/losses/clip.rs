@@ -6,6 +6,7 @@ use super::photometric::{
     Automask, ErrorMap, PhotometricConfig, join_sources, photometric_error, photometric_error_exact,
 };
 use super::ssim::Compared;
+use super::term::LossTerm;
 use crate::dims::{Axis, expect_dims};
 use crate::geometry::project::{Projection, project};
 use crate::geometry::rotation::transform_from_vector;
@@ -19,11 +20,13 @@ pub struct ClipInputs<'a> {
     pub intrinsics: &'a Tensor,
     /// Motion of the camera.
     pub ego: Motion<'a>,
-    /// Aligned objects; none: only the camera moves.
+    /// Aligned objects; none: there are none.
     pub objects: Option<ObjectInputs<'a>>,
 }
 
 /// Motion of the camera from the target to the sources t-1 and t+1.
+///
+/// A known motion that is not finite is unknown; a network's has gone wrong, and so have the terms that stand on it.
 #[derive(Clone, Copy)]
 pub enum Motion<'a> {
     /// Pose vectors of a network, `[N, 2, 6]`.
@@ -32,10 +35,10 @@ pub enum Motion<'a> {
     Known(&'a Tensor),
 }
 
-/// The aligned objects of a batch.
+/// The aligned objects of a batch, and the M of them whose motion is predicted; M may be 0.
 #[derive(Clone, Copy)]
 pub struct ObjectInputs<'a> {
-    /// `[N, H, W]`, object numbers in the target frame, 0 = none.
+    /// `[N, H, W]`, numbers of all aligned objects in the target frame, 0 = none.
     pub masks: &'a Tensor,
     /// `[M]`, i64: the image of each object.
     pub image: &'a Tensor,
@@ -57,6 +60,8 @@ pub struct Clip {
     pub ego: Tensor,
     /// `[N, 2]`, bool: camera and motion are known.
     pub known: Tensor,
+    /// The pose vectors of a network, if `ego` was made of them.
+    predicted: Option<Tensor>,
 }
 
 impl Clip {
@@ -70,15 +75,15 @@ impl Clip {
         let frames = [Axis::Is(n), Axis::Is(3), Axis::Is(3), free("H"), free("W")];
         expect_dims("frames", inputs.frames, &frames);
         expect_dims("intrinsics", inputs.intrinsics, &[Axis::Is(n), Axis::Is(3), Axis::Is(3)]);
-        let ego = match inputs.ego {
+        let (ego, predicted) = match inputs.ego {
             Motion::Vectors(vectors) => {
                 expect_dims("ego vectors", vectors, &[Axis::Is(n), Axis::Is(2), Axis::Is(6)]);
-                transform_from_vector(vectors)
+                (transform_from_vector(vectors), Some(vectors.detach()))
             }
             Motion::Known(known) => {
                 let expected = [Axis::Is(n), Axis::Is(2), Axis::Is(4), Axis::Is(4)];
                 expect_dims("ego motion", known, &expected);
-                known.to_kind(like.kind())
+                (known.to_kind(like.kind()), None)
             }
         };
         let frames = inputs.frames.to_kind(like.kind());
@@ -91,6 +96,7 @@ impl Clip {
             intrinsics: identity_unless(&camera_known, &intrinsics),
             ego: identity_unless(&motion_known, &ego),
             known: motion_known.logical_and(&camera_known.unsqueeze(1)),
+            predicted,
         }
     }
 
@@ -106,6 +112,15 @@ impl Clip {
             intrinsics: pick(&self.intrinsics),
             ego: pick(&self.ego),
             known: pick(&self.known),
+            predicted: self.predicted.as_ref().map(pick),
+        }
+    }
+
+    /// A term that stands on the camera's motion: NaN where a network predicted that and it is not finite.
+    pub(super) fn term_of_ego(&self, term: LossTerm) -> LossTerm {
+        match &self.predicted {
+            Some(vectors) => term.unless_spoiled(vectors),
+            None => term,
         }
     }
 

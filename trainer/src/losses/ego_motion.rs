@@ -23,5 +23,5 @@ pub fn ego_loss(
         Some(objects) => map.valid.logical_and(&objects.eq(0)),
         None => map.valid,
     };
-    LossTerm::mean_over_images(&map.error, &keep)
+    clip.term_of_ego(LossTerm::mean_over_images(&map.error, &keep))
 }

@@ -63,7 +63,7 @@ pub fn object_loss(
     let per_image = sums_by_group(&means(&sums, &counts), objects.image, n_images);
     let n_objects = sums_by_group(&has.to_kind(Kind::Int64), objects.image, n_images);
     let term = LossTerm::mean_of_means(&per_image, &n_objects);
-    term.standing_on(counts.sum(Kind::Int64))
+    term.standing_on(counts.sum(Kind::Int64)).unless_spoiled(objects.motion)
 }
 
 /// Photometric error of all pixels, the objects' after their own motion and the others after the camera's.
@@ -98,7 +98,8 @@ pub fn composite_loss(
         }
     }
     let map = clip.error_map(&at, config);
-    LossTerm::mean_over_images(&map.error, &map.valid)
+    let term = LossTerm::mean_over_images(&map.error, &map.valid);
+    clip.term_of_ego(term).unless_spoiled(objects.motion)
 }
 
 /// The number of objects, M.

@@ -222,6 +222,33 @@ fn unknown_cameras_and_motions_are_left_out() {
     assert!(gradient.select(0, 1).abs().max().double_value(&[]) > 0.0);
 }
 
+#[test]
+fn a_networks_motion_that_is_not_finite_spoils_its_own_term() {
+    let scene = scene(2);
+    let config = PhotometricConfig::default();
+    let objects = Objects::new(2, &[(0, 1, [BACK, STEP]), (1, 2, [BACK, STEP])]);
+    let ego = || ego_loss(&scene.clip(), &scene.depth, None, &config).value_f64();
+    let object = || {
+        let (clip, inputs) = (scene.clip(), objects.inputs());
+        object_loss(&clip, &scene.depth, &inputs, ObjectPose::Total, &config).value_f64()
+    };
+    let composite = || {
+        let (clip, inputs) = (scene.clip(), objects.inputs());
+        composite_loss(&clip, &scene.depth, &inputs, ObjectPose::Total, &config).value_f64()
+    };
+    let finite = || [ego(), object(), composite()].map(f64::is_finite);
+    assert_eq!(finite(), [true; 3]);
+    // One number of one image, or of one object.
+    for value in [f64::NAN, f64::INFINITY] {
+        let _ = objects.motion.narrow(0, 1, 1).narrow(2, 5, 1).fill_(value);
+        assert_eq!(finite(), [true, false, false]);
+        let _ = objects.motion.narrow(0, 1, 1).narrow(2, 5, 1).fill_(0.0);
+        let _ = scene.motion.narrow(0, 1, 1).narrow(2, 5, 1).fill_(value);
+        assert_eq!(finite(), [false, true, false]);
+        let _ = scene.motion.narrow(0, 1, 1).narrow(2, 5, 1).fill_(0.0);
+    }
+}
+
 /// Logits that vary over the picture, and everything else a batch of two needs.
 struct Batch {
     scene: Scene,

@@ -51,6 +51,13 @@ impl LossTerm {
         Self { count, ..self }
     }
 
+    /// The same, or NaN where one of the numbers `by` a network is not finite: the pixels that they move count as invalid, so
+    /// that the term alone would look as if it had no labels.
+    pub(super) fn unless_spoiled(self, by: &Tensor) -> Self {
+        let zero = (by.detach() * 0.0).sum(self.value.kind());
+        Self { value: self.value + zero, ..self }
+    }
+
     /// How many pixels or pairs it stands on; 0 where there were no labels. Waits for the device.
     pub fn count(&self) -> i64 {
         self.count.int64_value(&[])

@@ -14,6 +14,7 @@ use tch::nn::{Init, Path};
 use super::blocks::{BatchNorm, Conv, ConvSpec, Mode, RunningStats};
 use super::inception::{Inception, InceptionSpec};
 use super::input::channels_last;
+use crate::autocast::in_float32;
 use crate::dims::{Axis, expect_dims};
 
 /// Height and width of a picture must be multiples of this.
@@ -175,7 +176,7 @@ impl Hourglass {
         );
         let stem = self.stem.forward(&channels_last(images));
         let stem = self.stem_norm.0.forward(&stem, &self.stem_norm.1, mode).relu_(); // 128 at full size
-        self.head.forward(&self.body.forward(&stem, mode)) // 64, then 1
+        in_float32(&self.body.forward(&stem, mode), |x| self.head.forward(x)) // 64, then 1
     }
 }
 
@@ -251,6 +252,7 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
+    use crate::autocast::in_bfloat16;
 
     fn parameters(config: &HourglassConfig) -> usize {
         let vs = VarStore::new(Device::Cpu);
@@ -353,6 +355,26 @@ mod tests {
         assert!(level.is_none());
         let images = Tensor::zeros([2, 3, 32, 48], (Kind::Float, Device::Cpu));
         assert_eq!(network.forward(&images, Mode::Eval).size(), [2, 1, 32, 48]);
+    }
+
+    #[test]
+    fn log_depth_has_more_than_eight_bits_where_the_body_has_not() {
+        tch::set_num_threads(1);
+        let vs = VarStore::new(Device::Cpu);
+        let network = Hourglass::new(&vs.root(), &HourglassConfig::default());
+        let images = Tensor::linspace(-90.0, 70.0, 3 * 16 * 32, (Kind::Float, Device::Cpu)).sin();
+        let images = images.view([1, 3, 16, 32]);
+        let forward = || tch::no_grad(|| network.forward(&images, Mode::Eval));
+        let short = in_bfloat16(Device::Cpu, forward);
+        assert_eq!(short.kind(), Kind::Float);
+        let rounded = short.to_kind(Kind::BFloat16).to_kind(Kind::Float);
+        let same = rounded.eq_tensor(&short).to_kind(Kind::Float).mean(None).double_value(&[]);
+        assert!(same < 0.1, "{same} of all values need no more than eight bits");
+        // It is still the same network.
+        let exact = forward();
+        let off = (&short - &exact).abs().max() / exact.abs().max();
+        let off = off.double_value(&[]);
+        assert!(off > 0.0 && off < 0.5, "{off}");
     }
 
     #[test]

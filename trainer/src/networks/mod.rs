@@ -14,4 +14,6 @@ pub mod pose;
 pub mod sam;
 
 #[cfg(test)]
+mod initial_tests;
+#[cfg(test)]
 mod pose_switch_tests;

@@ -5,12 +5,13 @@
 //! need two motions where the paper says six numbers; our reading is one vector per source, constant velocity a switch.
 
 use serde::{Deserialize, Serialize};
+use tch::Tensor;
 use tch::nn::{Init, Path};
-use tch::{Kind, Tensor};
 
 use super::blocks::{Conv, ConvBn, ConvSpec, Mode, RunningStats};
 use super::encoder::{ENC5, Encoder, EncoderStats, stats_under};
 use super::input::channels_last;
+use crate::autocast::in_float32;
 use crate::dims::{Axis, expect_dims};
 use crate::geometry::rotation::{inverse_transform, transform_from_vector, vector_from_transform};
 
@@ -126,7 +127,7 @@ impl PoseNetwork {
         let x = self.first.forward(&channels_last(frames), mode);
         let x = encoder.after_first(&x, Some(&self.ego_stats), mode).enc5;
         let x = self.decoder.iter().fold(x, |x, layer| layer.forward(&x, mode));
-        self.scaled(&self.out.forward(&x).mean_dim([2i64, 3].as_slice(), false, None))
+        self.scaled(&in_float32(&x, |x| mean_over_frames(&self.out.forward(x))))
     }
 
     /// Motion of objects in the camera's frame, source_from_target.
@@ -144,20 +145,17 @@ impl PoseNetwork {
         let x = encoder.after_first(&x, Some(&self.object_stats), mode).enc5;
         let layers = self.decoder.iter().zip(&self.object_decoder_stats);
         let x = layers.fold(x, |x, (layer, stats)| layer.forward_with(&x, Some(stats), mode));
-        let out = self.out.forward(&x);
-        let pooled = match self.config.object_pooling {
-            ObjectPooling::WholeFrame => out.mean_dim([2i64, 3].as_slice(), false, None),
-            ObjectPooling::Mask => mean_over_masks(&out, masks),
-        };
-        self.scaled(&pooled)
+        self.scaled(&in_float32(&x, |x| {
+            let out = self.out.forward(x);
+            match self.config.object_pooling {
+                ObjectPooling::WholeFrame => mean_over_frames(&out),
+                ObjectPooling::Mask => mean_over_masks(&out, masks),
+            }
+        }))
     }
 
     /// `[N, 12]` or `[N, 6]` of the output layer to `[N, 2, 6]`.
     fn scaled(&self, pooled: &Tensor) -> Tensor {
-        let pooled = pooled.to_kind(match pooled.kind() {
-            Kind::Double => Kind::Double,
-            _ => Kind::Float,
-        });
         let PoseConfig { translation_scale: t, rotation_scale: r, outputs, .. } = self.config;
         let vectors = pooled.view([pooled.size()[0], -1, 6]);
         let vectors = Tensor::cat(&[vectors.narrow(2, 0, 3) * t, vectors.narrow(2, 3, 3) * r], 2);
@@ -179,6 +177,11 @@ fn expect_frames(frames: &Tensor) {
     );
 }
 
+/// The mean of `[N, C, h, w]`: `[N, C]`.
+fn mean_over_frames(of: &Tensor) -> Tensor {
+    of.mean_dim([2i64, 3].as_slice(), false, None)
+}
+
 /// The mean of `[M, C, h, w]` weighted by how much of each cell a mask covers; over the whole frame for an empty mask.
 fn mean_over_masks(of: &Tensor, masks: &Tensor) -> Tensor {
     let size = of.size();
@@ -192,12 +195,13 @@ fn mean_over_masks(of: &Tensor, masks: &Tensor) -> Tensor {
 
 #[cfg(test)]
 mod tests {
-    use tch::Device;
     use tch::nn::VarStore;
+    use tch::{Device, Kind};
 
     use super::super::blocks::Residual;
     use super::super::encoder::EncoderConfig;
     use super::*;
+    use crate::autocast::in_bfloat16;
 
     fn built(config: &PoseConfig) -> (VarStore, Encoder, PoseNetwork) {
         tch::set_num_threads(1);
@@ -304,6 +308,26 @@ mod tests {
         let there_and_back = motion.select(1, 0).matmul(&motion.select(1, 1));
         let identity = Tensor::eye(4, (Kind::Double, Device::Cpu)).expand([2, 4, 4], false);
         assert!(there_and_back.allclose(&identity, 1e-5, 1e-6, false));
+    }
+
+    #[test]
+    fn vectors_have_more_than_eight_bits_where_features_have_not() {
+        for object_pooling in [ObjectPooling::Mask, ObjectPooling::WholeFrame] {
+            let config =
+                PoseConfig { object_pooling, rotation_scale: 1.0, ..PoseConfig::default() };
+            let (_vs, encoder, pose) = built(&config);
+            for vectors in in_bfloat16(Device::Cpu, || {
+                [
+                    pose.ego(&encoder, &frames(), Mode::Train),
+                    pose.object(&encoder, &frames(), &left_half(), Mode::Train),
+                ]
+            }) {
+                assert_eq!(vectors.kind(), Kind::Float);
+                let rounded = vectors.to_kind(Kind::BFloat16).to_kind(Kind::Float);
+                let same = rounded.eq_tensor(&vectors).to_kind(Kind::Float).sum(None);
+                assert!(same.double_value(&[]) < 12.0, "half of 24 need no more than eight bits");
+            }
+        }
     }
 
     #[test]

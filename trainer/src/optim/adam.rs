@@ -104,10 +104,10 @@ impl Adam {
         self.config.lr = lr;
     }
 
-    /// Forgets all gradients.
+    /// Forgets all gradients: what the next backward pass does not reach has none, not one of 0, and is left alone.
     pub fn zero_grad(&mut self) {
-        for slot in &mut self.slots {
-            slot.variable.zero_grad();
+        for slot in &self.slots {
+            torch_shim::forget_gradient(&slot.variable);
         }
     }
 
@@ -366,21 +366,41 @@ mod tests {
         assert_eq!(Vec::<f64>::try_from(&a).unwrap(), Vec::<f64>::try_from(&b).unwrap());
     }
 
+    /// Adam of `idle` and `x`, and the steps of the two.
+    fn adam_of_two(idle: &Tensor, x: &Tensor) -> Adam {
+        let variables =
+            [("x", x), ("idle", idle)].map(|(name, v)| (name.to_string(), v.shallow_clone()));
+        Adam::new(BTreeMap::from(variables), AdamConfig::default())
+    }
+
+    fn steps(adam: &Adam) -> Vec<i64> {
+        let state = adam.state().into_iter();
+        let steps = state.filter(|(name, _)| name.starts_with("step."));
+        steps.map(|(_, steps)| steps.int64_value(&[0])).collect()
+    }
+
     #[test]
     fn a_variable_without_gradient_does_not_count_the_step() {
-        let (x, idle) = (variable(&[1.0]), variable(&[1.0]));
-        let variables =
-            [("x", &x), ("idle", &idle)].map(|(name, v)| (name.to_string(), v.shallow_clone()));
-        let mut adam = Adam::new(BTreeMap::from(variables), AdamConfig::default());
+        let (idle, x) = (variable(&[1.0]), variable(&[1.0]));
+        let mut adam = adam_of_two(&idle, &x);
         descend(&mut adam, &x);
-        let steps: Vec<i64> = adam
-            .state()
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("step."))
-            .map(|(_, steps)| steps.int64_value(&[0]))
-            .collect();
-        assert_eq!(steps, [0, 1]); // idle, x
+        assert_eq!(steps(&adam), [0, 1]);
         assert_eq!(f64::try_from(&idle).unwrap(), 1.0);
+    }
+
+    #[test]
+    fn a_variable_that_had_a_gradient_before_does_not_move_by_momentum() {
+        let (idle, x) = (variable(&[1.0]), variable(&[1.0]));
+        let mut adam = adam_of_two(&idle, &x);
+        descend(&mut adam, &idle);
+        let left = f64::try_from(&idle).unwrap();
+        assert!(left < 1.0);
+        for _ in 0..3 {
+            descend(&mut adam, &x);
+            assert!(!idle.grad().defined());
+        }
+        assert_eq!(steps(&adam), [1, 3]);
+        assert_eq!(f64::try_from(&idle).unwrap(), left);
     }
 
     #[test]

@@ -6,3 +6,6 @@ pub mod model;
 pub mod render;
 pub mod render_motion;
 pub mod train;
+
+#[cfg(test)]
+mod train_tests;

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Tensor, nn};
 
-use crate::checkpoint::{Checkpoint, CheckpointError, CheckpointState, NamedTensors};
+use crate::checkpoint::{Checkpoint, CheckpointError, NamedTensors};
+use crate::checkpoint_state::CheckpointState;
 use crate::depth_bins::DepthBins;
 use crate::networks::blocks::Residual;
 use crate::networks::build::Networks;

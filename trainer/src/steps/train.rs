@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use suw_shared::sample_key::SampleKey;
 use tch::{Device, Kind, Tensor};
 
+use crate::autocast::in_bfloat16;
 use crate::batch::Batch;
 use crate::losses::hourglass::{HourglassInputs, HourglassLossConfig, hourglass_losses};
 use crate::losses::total::{
@@ -18,7 +19,6 @@ use crate::networks::pose::PoseNetwork;
 use crate::optim::adam::Adam;
 use crate::run_log::LoggedTerm;
 use crate::steps::model::Model;
-use crate::torch_shim;
 
 /// Where camera motion comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl Precision {
     fn compute(self, device: Device, networks: impl FnOnce() -> Tensor) -> Tensor {
         match self {
             Self::Float32 => networks(),
-            Self::Bfloat16 => torch_shim::in_bfloat16(device, networks).to_kind(Kind::Float),
+            Self::Bfloat16 => in_bfloat16(device, networks).to_kind(Kind::Float),
         }
     }
 }
@@ -215,13 +215,18 @@ where
 
 /// Motions of one batch as the networks predict them.
 struct PredictedMotion {
-    ego: Option<Tensor>,            // [N, 2, 6]
-    target_objects: Option<Tensor>, // [N, H, W] u8
-    objects: Option<Tensor>,        // [M, 2, 6]
+    ego: Option<Tensor>, // [N, 2, 6]
+    objects: Option<ObjectMotion>,
 }
 
-/// One update. On the CPU the weights stay as they are where a term is not finite, and that is the answer. A GPU is not waited
-/// for: it leaves the weights alone by itself, and [`StepReport::read`] tells.
+/// All aligned objects of a batch, and the motion of the chosen ones.
+struct ObjectMotion {
+    masks: Tensor,   // [N, H, W] u8
+    vectors: Tensor, // [M, 2, 6]
+}
+
+/// One update; a batch without any label makes none. On the CPU the weights stay as they are where a term is not finite, and
+/// that is the answer. A GPU is not waited for: it leaves the weights alone by itself, and [`StepReport::read`] tells.
 pub fn train_step(
     model: &Model,
     optimizer: &mut Adam,
@@ -250,7 +255,7 @@ pub fn train_step_watched(
         (Some(pose), Some(encoder)) if learns_motion => {
             predict_motion(pose, encoder, batch, &inputs, params)
         }
-        _ => PredictedMotion { ego: None, target_objects: None, objects: None },
+        _ => PredictedMotion { ego: None, objects: None },
     };
     after(StepPhase::Forward);
     let (total, mut report) = judge(&output, batch, &motion, &params.losses);
@@ -258,6 +263,10 @@ pub fn train_step_watched(
         report.read()?;
     }
     after(StepPhase::Losses);
+    if !total.requires_grad() {
+        // No label in the whole batch: a total of nothing, from which there is nothing to learn.
+        return Ok(report);
+    }
     optimizer.zero_grad();
     total.backward();
     after(StepPhase::Backward);
@@ -284,15 +293,12 @@ fn judge(
 ) -> (Tensor, StepReport) {
     let pairs: Vec<DrawnPair> = batch.pairs.iter().map(drawn_pair).collect();
     let ego = motion.ego.as_ref().map_or(Motion::Known(&batch.motion), Motion::Vectors);
-    let objects = match (&motion.target_objects, &motion.objects) {
-        (Some(masks), Some(motion)) => Some(ObjectInputs {
-            masks,
-            image: &batch.object_image,
-            index: &batch.object_index,
-            motion,
-        }),
-        _ => None,
-    };
+    let objects = motion.objects.as_ref().map(|objects| ObjectInputs {
+        masks: &objects.masks,
+        image: &batch.object_image,
+        index: &batch.object_index,
+        motion: &objects.vectors,
+    });
     let clip = losses.unsupervised().is_some().then_some(ClipInputs {
         frames: &batch.frames,
         intrinsics: &batch.intrinsics,
@@ -347,18 +353,32 @@ fn predict_motion(
         let frames = inputs.view([n, 9, h, w]);
         params.precision.compute(device, || pose.ego(encoder, &frames, Mode::Train))
     });
-    let m = batch.object_image.size()[0];
-    let Some(objects) = batch.objects.as_ref().filter(|_| m > 0) else {
-        return PredictedMotion { ego, target_objects: None, objects: None };
-    };
+    // Where none is chosen the masks still say which pixels are not the camera's.
+    let objects = batch.objects.as_ref().map(|objects| ObjectMotion {
+        masks: objects.select(1, batch.target).contiguous(),
+        vectors: predict_objects(pose, encoder, batch, objects, params),
+    });
+    PredictedMotion { ego, objects }
+}
+
+/// Motions of the chosen objects, `[M, 2, 6]`; `objects` are `[N, 3, H, W]`.
+fn predict_objects(
+    pose: &PoseNetwork,
+    encoder: &Encoder,
+    batch: &Batch,
+    objects: &Tensor,
+    params: &StepParams,
+) -> Tensor {
     let (image, index) = (&batch.object_image, &batch.object_index);
+    let (m, size) = (image.size()[0], objects.size());
+    let device = batch.jittered.device();
+    if m == 0 {
+        return Tensor::zeros([0, 2, 6], (batch.jittered.kind(), device));
+    }
     let masked = object_frames(&batch.jittered, objects, image, index); // [M, 3, 3, H, W]
-    let masked = normalize_images(&masked).view([m, 9, h, w]);
-    let target = objects.select(1, batch.target); // [N, H, W]
+    let masked = normalize_images(&masked).view([m, 9, size[2], size[3]]);
     let mask = target_masks(objects, image, index); // [M, H, W]
-    let motion =
-        params.precision.compute(device, || pose.object(encoder, &masked, &mask, Mode::Train));
-    PredictedMotion { ego, target_objects: Some(target.contiguous()), objects: Some(motion) }
+    params.precision.compute(device, || pose.object(encoder, &masked, &mask, Mode::Train))
 }
 
 fn drawn_pair((image, pair): &(i64, suw_shared::pair::Pair)) -> DrawnPair {

@@ -203,6 +203,16 @@ fn folders_patterns_colors_and_sky_of_predictions() {
     let output = predict("o", &["--sky", "--semantic", "semantic", "frames/b.png"]);
     expect_code(&output, 1);
     assert!(stderr(&output).contains("expected a map of 32x16"), "{}", stderr(&output));
+
+    // One bad picture among others is named, and they are predicted.
+    fs::write(toy.path("frames/a15.png"), b"\x89PNG").unwrap();
+    let output = predict("rest", &["-q", "frames"]);
+    expect_code(&output, 3);
+    assert!(stderr(&output).contains("frames/a15.png"), "{}", stderr(&output));
+    assert_eq!((written("rest"), stdout(&output).lines().count()), (6, 6));
+    // What cannot be written is no fault of a picture.
+    fs::write(toy.path("file"), "").unwrap();
+    expect_code(&predict("file", &["frames/b.png"]), 1);
 }
 
 #[test]

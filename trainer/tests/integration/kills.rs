@@ -1,4 +1,4 @@
-//! A run that is killed at any moment and resumed, again and again, ends with the weights of one that never was.
+//! A run that is killed at any moment and resumed, again and again, ends with the weights and results of one that never was.
 //!
 //! `SUW_KILLS` sets the number of kills (6 in `make test`), `SUW_KILLS_SEED` the moments.
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use suw_shared::seed::Seed;
 
 use crate::kit::{Toy, expect_code};
-use crate::resume::results;
+use crate::resume::{judgements, results};
 
 /// Updates of the run: many more than are made between two kills.
 const LONG: [&str; 4] = ["--set", "train.epochs=6", "--set", "run.checkpoint_every=1"];
@@ -91,6 +91,8 @@ fn killed_again_and_again_a_run_ends_with_the_same_weights() {
         assert_eq!(whole.2, killed.2, "the log of run {runs}");
         assert!(whole.0 == killed.0, "the weights of run {runs}");
         assert!(whole.1 == killed.1, "the moments of run {runs}");
+        let judged = judgements(&toy.path(&dir));
+        assert_eq!(judgements(&toy.path("whole")), judged, "the results of run {runs}");
         let (_, unfinished) = found(&toy.path(&dir));
         assert!(!unfinished, "a finished run cleans up");
     }

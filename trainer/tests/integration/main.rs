@@ -4,6 +4,7 @@
 
 mod bench;
 mod cli;
+mod draws;
 mod events;
 mod export;
 mod initial;

@@ -3,7 +3,10 @@
 use std::fs;
 
 use serde_json::Value;
-use suw_tests::samples::{ordinal_header, ordinal_sample, posed_header, posed_sample};
+use suw_shared::image_size::ImageSize;
+use suw_shared::sample::Sample;
+use suw_shared::shard::{Contents, ShardHeader};
+use suw_tests::samples::{bare_sample, ordinal_header, ordinal_sample, posed_header, posed_sample};
 
 use crate::kit::{Toy, expect_code, stderr, stdout, write_set};
 
@@ -84,6 +87,21 @@ fn every_set_feeds_the_losses_it_has_labels_for() {
     let expected =
         "ground truth: mvs, network size 64x48; crop: none; cap: 80 m; scaling: median; images: 2";
     assert_eq!(stdout(&output).lines().next().unwrap(), expected);
+    // Shards of a size that it cannot halve four times are a mistake of whoever names them.
+    let size = ImageSize::new(40, 24);
+    let contents = Contents { depth: true, ..Contents::default() };
+    let small = |number: u32| Sample {
+        image: vec![number as u8; 3 * size.area()],
+        depth: Some(vec![2.0; size.area()]),
+        ..bare_sample(number)
+    };
+    let of_small = ShardHeader { size, contents, ..ordinal_header() };
+    write_set(&toy.path("small"), &of_small, (0..2).map(small));
+    let output = toy.run(&["eval", "--checkpoint", "run/latest", "--shards", "small"]);
+    expect_code(&output, 2);
+    let text = stderr(&output);
+    assert!(text.contains("40x24") && text.contains("multiples of 16"), "{text}");
+
     let picture = image::RgbImage::from_fn(51, 33, |x, y| image::Rgb([x as u8, y as u8, 77]));
     picture.save(toy.path("street.png")).unwrap();
     for fit in ["pad", "resize"] {
