@@ -27,9 +27,10 @@ test: build test-env ## every test
 fuzz: build ## every parser against hostile input, for SUW_FUZZ_SECONDS (300) in all
 	@SUW_FUZZ_SECONDS=$${SUW_FUZZ_SECONDS:-300} cargo test --release --locked -p suw-preprocess --test hostile -- --nocapture no_input
 
-faults: build ## the long series: 200 kills, 1,000 mutations of each kind; SUW_SEED=N for others
+faults: build ## the long series: 200 kills of a run, 50 of a training, 1,000 mutations of each kind; SUW_SEED=N for others
 	@SUW_KILLS=$${SUW_KILLS:-200} SUW_MUTATIONS=$${SUW_MUTATIONS:-1000} cargo test --release --locked -p suw-preprocess \
 		--test programs -- --nocapture --test-threads 1 kill mutation
+	@SUW_KILLS=$${SUW_TRAINER_KILLS:-50} cargo test --release --locked -p suw-trainer --test integration -- --nocapture kills
 
 bench: bench-preprocess bench-trainer ## speed and memory beside the Python that a user would write; see docs/benchmarks.md
 

@@ -118,8 +118,12 @@ class RuleB:
         h, w = places.h, places.w
         rows = np.where(member(GROUND)[places.semantic], np.arange(h, dtype=np.int32)[:, None], h)
         self.first_ground = np.minimum.accumulate(rows[::-1], 0)[::-1]
-        self.reach = int(np.ceil(0.05 * w))
+        self.reach, self.crown_reach = int(np.ceil(0.05 * w)), int(np.ceil(0.15 * w))
         self.widened = {}
+        # For each pixel of the upper half the columns of the nearest pixels of its row that are no tree.
+        tree, columns = places.semantic[: (h + 1) // 2] == VEGETATION, np.arange(w, dtype=np.int32)
+        self.gap_left = np.maximum.accumulate(np.where(tree, -1, columns), 1)
+        self.gap_right = np.minimum.accumulate(np.where(tree, w, columns)[:, ::-1], 1)[:, ::-1]
 
     def contact(self, half):
         """The lowest first ground row of the widened columns, for every pixel."""
@@ -128,13 +132,15 @@ class RuleB:
             self.widened[half] = cv2.dilate(self.first_ground.astype(np.uint16), kernel)
         return self.widened[half]
 
-    def below_crown(self, y, x, below):
-        """The lowest first ground row below all of the tree in a row, up to 0.15 of the width; past the picture at its border."""
-        reach, w = int(np.ceil(0.15 * self.places.w)), self.places.w
-        gaps = np.flatnonzero(self.places.semantic[y, max(x - reach, 0) : x + reach + 1] != VEGETATION) + max(x - reach, 0)
-        left = max(np.max(gaps[gaps < x], initial=-1) + 1, x - reach)
-        right = min(np.min(gaps[gaps > x], initial=w), x + reach + 1)
-        return 2 * self.places.h if left <= 0 or right >= w else self.first_ground[below, left:right].max()
+    def below_crowns(self, y, x, below):
+        """The lowest first ground rows below all of the trees in their rows, up to 0.15 of the width; past the picture where they
+        reach its border."""
+        left = np.maximum(self.gap_left[y, x] + 1, x - self.crown_reach)
+        right = np.minimum(self.gap_right[y, x], x + self.crown_reach + 1)
+        rows = np.full(len(x), 2 * self.places.h)
+        for k in np.flatnonzero((left > 0) & (right < self.places.w)):
+            rows[k] = self.first_ground[below[k], left[k] : right[k]].max()
+        return rows
 
     def draw(self, half, n, rng):
         places, h, w = self.places, self.places.h, self.places.w
@@ -149,8 +155,8 @@ class RuleB:
         fy, fx = np.divmod(far, w)
         below = np.minimum(fy + half + 1, h - 1)
         contact = self.contact(half)[below, fx].astype(float)
-        for k in np.flatnonzero(places.semantic[fy, fx] == VEGETATION):
-            contact[k] = max(contact[k], self.below_crown(fy[k], fx[k], below[k]))
+        trees = np.flatnonzero(places.semantic[fy, fx] == VEGETATION)
+        contact[trees] = np.maximum(contact[trees], self.below_crowns(fy[trees], fx[trees], below[trees]))
         top = clear_row(0.15, contact, self.horizon)
         rows = (np.maximum(np.ceil(top), below) + half) * w
         which = rng.integers(len(nears), size=len(far))

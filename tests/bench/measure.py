@@ -16,7 +16,7 @@ class Figures:
     wall: float  # s
     cpu: float  # s, user and system, children included
     memory: float  # MB, proportional set size of the tree, its peak
-    usual: float  # MB, the same, its median
+    sizes: list  # MB, the same, as it was polled
     stdout: str
 
 
@@ -72,7 +72,8 @@ def run(command, cwd=None, env=None, allowed=(0,)):
     if child.returncode not in allowed:
         raise SystemExit(f"{' '.join(map(str, command))}\nended with {child.returncode}:\n{err[-4000:]}")
     cpu = after.children_user - before.children_user + after.children_system - before.children_system
-    return Figures(wall, cpu, max(sizes) / 1024, statistics.median(sizes) / 1024, out)
+    sizes = [size / 1024 for size in sizes]
+    return Figures(wall, cpu, max(sizes), sizes, out)
 
 
 def alternate(sides, times, before=None, warm=True):

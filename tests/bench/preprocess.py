@@ -195,7 +195,8 @@ def validate(args):
 
 
 def memory(args):
-    """A run ten times as long has ten times as many moments to be at its highest: the median says more about growth than the peak."""
+    """Ten times the frames: the whole long run beside the short one. Memory goes up and down by a tenth, so a straight line through the long
+    run says more about growth than its peak."""
     sides = {}
     for frames in (300, 3000):
         root = args.work / str(frames)
@@ -205,9 +206,18 @@ def memory(args):
     places = [args.work / f"shards-memory-{frames}" for frames in sides]
     found = measure.alternate(sides, max(1, args.times // 2), lambda _: clear(*places))
     clear(*places)
-    table("resident memory", "frames", "peak, MB", "median, MB")
+    table("resident memory: run, 2 threads", "frames", "peak, MB", "median, MB", "line through the run, from - to, MB")
     for frames, figures in found.items():
-        say("run, 2 threads", frames, f"{measure.median(figures, 'memory'):.0f}", f"{measure.median(figures, 'usual'):.0f}")
+        usual = statistics.median(statistics.median(figure.sizes) for figure in figures)
+        begin, end = (statistics.median(ends) for ends in zip(*(line(figure.sizes) for figure in figures)))
+        say("", frames, f"{measure.median(figures, 'memory'):.0f}", f"{usual:.0f}", f"{begin:.0f} - {end:.0f}")
+
+
+def line(sizes):
+    """The least-squares line's first and last value, without the first twentieth, in which the program starts."""
+    sizes = sizes[len(sizes) // 20 :]
+    slope, begin = statistics.linear_regression(range(len(sizes)), sizes)
+    return begin, begin + slope * (len(sizes) - 1)
 
 
 def start(args):

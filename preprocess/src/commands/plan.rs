@@ -38,14 +38,16 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     let opened = open_plan(&config, args.partition.unwrap_or(Partition::WHOLE))?;
     let plan = &opened.plan;
     let frames = plan.mask_frames();
+    let complete = plan.out.join(MANIFEST_FILE).exists();
+    let other = other_set(plan)?;
+    // Neither for a set that is there nor for a folder that is refused.
+    let networks_wait = !complete && other.is_none();
     let masks_missing = match (&opened.networks, &plan.store) {
-        (Some(_), Some(store)) => missing_frames(store, &frames).len(),
+        (Some(_), Some(store)) if networks_wait => missing_frames(store, &frames).len(),
         _ => 0,
     };
     let shards: Vec<_> = plan.own_shards().collect();
     let clips: usize = shards.iter().map(|shard| shard.clips.len()).sum();
-    let complete = plan.out.join(MANIFEST_FILE).exists();
-    let other = other_set(plan)?;
     let kept = if other.is_some() {
         0
     } else if complete {
@@ -74,7 +76,12 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
         plan.header.frames,
         plan.header.size
     );
-    println!("shards       {} in {}, {kept} complete and kept", shards.len(), plan.out.display());
+    println!(
+        "shards       {} in {}, {kept} complete and kept, {} to make",
+        shards.len(),
+        plan.out.display(),
+        if networks_wait { shards.len() - kept } else { 0 }
+    );
     if let Some(differs) = &other {
         println!("refused      that folder holds a set that differs in {}", differs.join(", "));
         println!("             give another output.dir, or delete the folder");
@@ -86,6 +93,8 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<Exit> {
     match (&opened.networks, masks_missing) {
         (None, _) if plan.store.is_none() => println!("networks     none run: no masks are used"),
         (None, _) => println!("networks     none run: masks are imported"),
+        (Some(_), _) if other.is_some() => println!("networks     none run: the folder is refused"),
+        (Some(_), _) if complete => println!("networks     none run: the set is complete"),
         (Some(_), 0) => println!("networks     none run: every mask is in the store"),
         (Some(_), n) => println!("networks     run on {n} frames that the store lacks"),
     }

@@ -55,12 +55,20 @@ fn a_plan_follows_a_run_from_nothing_to_the_end() {
     expect(0, &[&as_words(&run)[..], &["--partition", "1/2"]].concat());
     let (numbers, text) = planned(&place, "out", &[]);
     assert_eq!(numbers, [0, 2, 1]);
-    assert_says(&text, &[NO_NETWORKS, ", 1 complete and kept"]);
+    assert_says(&text, &[NO_NETWORKS, ", 1 complete and kept, 1 to make"]);
 
     expect(0, &as_words(&run));
     let (numbers, text) = planned(&place, "out", &[]);
     assert_eq!(numbers, [0, 2, 2]);
-    assert_says(&text, &[NO_NETWORKS, ", 2 complete and kept"]);
+    let done = ["networks     none run: the set is complete", ", 2 complete and kept, 0 to make"];
+    assert_says(&text, &done);
+    // Nor does a run look at masks that it needs no more.
+    fs::remove_dir_all(place.path("masks")).unwrap();
+    let (numbers, text) = planned(&place, "out", &[]);
+    assert_eq!(numbers, [0, 2, 2]);
+    assert_says(&text, &done);
+    expect(0, &as_words(&run));
+    assert!(!place.path("masks").exists());
 }
 
 #[test]
@@ -79,7 +87,9 @@ fn a_plan_says_what_a_change_makes_again() {
         // The finished set is in the way, and the plan names what changed.
         let (numbers, text) = planned(&place, "out", &[change]);
         assert_eq!(numbers, [0, 2, 0], "{change}");
-        assert_says(&text, &[NO_NETWORKS, "refused ", differs, "give another output.dir"]);
+        let refused = ["networks     none run: the folder is refused", ", 0 to make", "refused "];
+        assert_says(&text, &refused);
+        assert_says(&text, &[differs, "give another output.dir"]);
         // In a folder of its own: shards, and no masks.
         let (numbers, text) = planned(&place, "other", &[change]);
         assert_eq!(numbers, [0, 2, 0], "{change}");
