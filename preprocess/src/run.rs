@@ -316,7 +316,7 @@ fn publish(out: &Path, parts: &[PartManifest]) -> Result<ShardSetManifest, RunEr
         tidy_up(out)?;
         return Err(RunError::NothingMade(format!(
             "cannot make shard set {out:?}: every clip was set aside; {} problems, first {}: {}: {}; \
-             all stand in {quarantine:?}; mend the cause, then run the same command again",
+             all stand in {quarantine:?}; mend the cause, then make the set again",
             problems.len(),
             first.kind.name(),
             first.item,

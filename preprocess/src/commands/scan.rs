@@ -126,18 +126,14 @@ pub fn run(args: &ScanArgs) -> Result<Exit> {
     let loudness = if args.quiet { Loudness::Quiet } else { Loudness::Normal };
     let progress = Progress::new("files", loudness);
     let count = |done, total| progress.set(done, total);
-    let scanned = match args.dataset {
+    let Scanned { manifest, left_out } = match args.dataset {
         Layout::Kitti => scan_drives(args, &name, frames, &count)?,
-        other => scan_others(args, other, &name, frames, &count)?
-            .map(|manifest| Scanned { manifest, left_out: 0 }),
+        other => {
+            let manifest = scan_others(args, other, &name, frames, &count)?;
+            Scanned { manifest, left_out: 0 }
+        }
     };
     progress.finish();
-    let Scanned { manifest, left_out } = scanned.map_err(|error| {
-        if let ScanError::NoClips { problems, .. } = &error {
-            list(problems, args.verbose, "");
-        }
-        failure(error)
-    })?;
     if let Some(folder) = args.out.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make folder {folder:?}"))?;
     }
@@ -151,7 +147,7 @@ fn scan_drives(
     name: &str,
     frames: u32,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Result<Scanned, ScanError>> {
+) -> Result<Scanned> {
     let targets: Option<Vec<SplitEntry>> = match &args.split {
         Some(path) => Some(read_split(path, split::parse)?),
         None => None,
@@ -164,7 +160,7 @@ fn scan_drives(
         frames,
         min_motion: args.min_motion,
     };
-    Ok(scan(&plan, progress))
+    scan(&plan, progress).map_err(|error| failure(error, args.verbose))
 }
 
 fn scan_others(
@@ -173,7 +169,7 @@ fn scan_others(
     name: &str,
     frames: u32,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Result<Result<DataSetManifest, ScanError>> {
+) -> Result<DataSetManifest> {
     let targets: Option<Vec<String>> = match &args.split {
         Some(path) => Some(read_split(path, parse_targets)?),
         None => None,
@@ -186,10 +182,14 @@ fn scan_others(
         stride: args.stride,
         frames,
     };
-    Ok(scan_pictures(&plan, progress))
+    scan_pictures(&plan, progress).map_err(|error| failure(error, args.verbose))
 }
 
-fn failure(error: ScanError) -> anyhow::Error {
+/// Without a clip there is no manifest that could hold the problems: they are listed here.
+fn failure(error: ScanError, verbose: bool) -> anyhow::Error {
+    if let ScanError::NoClips { problems, .. } = &error {
+        list(problems, verbose, "");
+    }
     match error {
         ScanError::Read { .. } => error.into(),
         ScanError::Walk(_) | ScanError::NoClips { .. } => Failure::usage(error.to_string()).into(),

@@ -204,3 +204,21 @@ fn wrong_usage_ends_with_2_and_help_with_0() {
         assert!(help.contains("Example"), "{command}: {help}");
     }
 }
+
+#[test]
+fn a_data_set_of_which_every_clip_lacks_something_is_told_so_clip_by_clip() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let images = folder.path().join("md/0001/dense0/imgs");
+    fs::create_dir_all(&images).unwrap();
+    for name in ["a.jpg", "b.jpg"] {
+        fs::write(images.join(name), b"x").unwrap();
+    }
+    let arguments =
+        ["scan", "--dataset", "megadepth", "--root", &text("md"), "--out", &text("md.json")];
+    let (_, error) = expect(2, &arguments);
+    for words in ["0001/dense0/a: ", "0001/dense0/b: ", "scene-empty", "3 problems"] {
+        assert!(error.contains(words), "{error} should say {words:?}");
+    }
+    assert!(!folder.path().join("md.json").exists());
+}
